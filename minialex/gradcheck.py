@@ -124,7 +124,7 @@ def _gradients(forward, backward, arrays, names, rng):
     _require(np.isfinite(to_numpy(y)).all(), "forward gives values that are not finite")
     _require_same(forward(*arrays)[0], y, "forward gives another y in its second call")
     xp = xp_of(arrays[0])
-    dy = xp.asarray(rng.standard_normal(np.shape(y)))
+    dy = xp.asarray(rng.standard_normal(y.shape))
     dy_before = dy.copy()
     grads = [dx.copy() for dx in _as_tuple(backward(dy, cache))]
     floats = [i for i, array in enumerate(arrays) if array.dtype.kind == "f"]
