@@ -87,7 +87,9 @@ def summary(layers, input_shape: tuple) -> str:
         macs_total += macs
         rows.append((name or type(layer).__name__, "x".join(map(str, shape)), f"{count:,}", f"{macs:,}"))
     total = sum(value.size for value in params.values())
-    return _table([("layer", "output", "parameters", "multiply-adds"), *rows, ("total", "", f"{total:,}", f"{macs_total:,}")])
+    return _table(
+        [("layer", "output", "parameters", "multiply-adds"), *rows, ("total", "", f"{total:,}", f"{macs_total:,}")]
+    )
 
 
 def _table(rows) -> str:
