@@ -1,0 +1,96 @@
+"""A network is a tuple of layer records; this file runs it: init, forward, backward, update_state, summary."""
+
+from collections.abc import Mapping, Sequence
+
+from minialex.backend import get_backend
+from minialex.layers import Layer
+from minialex.ops import Ops, reference
+from minialex.rng import INIT, generator
+
+
+def init(layers: Sequence[Layer], input_shape: tuple, rng, *, xp, dtype="float32") -> tuple[dict, dict]:
+    """Draw the parameters and the first running statistics of every layer (section 5).
+
+    input_shape is that of one image, (H,W,C). The values are drawn on the host, so that a seed means the same
+    weights on either backend. Returns params and state: flat dicts of `xp` arrays by names such as "conv1.W".
+    Raises ValueError where two layers give the same name, or a layer cannot take what the one before it hands on.
+    """
+    params, state = {}, {}
+    for _ in trace(layers, input_shape, params, state, rng, xp=xp, dtype=dtype):
+        pass
+    return params, state
+
+
+def trace(layers, input_shape, params: dict, state: dict, rng, *, xp, dtype="float32"):
+    """Send one empty image through the layers, filling params and state on the way; yield (layer, output_shape)."""
+    x = xp.zeros((1, *input_shape), dtype)
+    for layer in layers:
+        new = layer.init(x.shape[1:], rng)
+        new_state = layer.init_state(x.shape[1:]) if hasattr(layer, "init_state") else {}
+        taken = sorted((params.keys() | state.keys()) & (new.keys() | new_state.keys()))
+        if taken:
+            raise ValueError(f"two layers both have {', '.join(taken)}: each needs a name of its own")
+        params.update({name: xp.asarray(value, dtype) for name, value in new.items()})
+        state.update({name: xp.asarray(value, dtype) for name, value in new_state.items()})
+        x, _ = layer.forward(params, x, state=state, train=False, rng=None, ops=reference)
+        yield layer, x.shape[1:]
+
+
+def forward(layers, params, x, *, state, train: bool, rng=None, ops: Ops = reference) -> tuple:
+    """Run x (N,H,W,C) through the layers. Returns the logits (N,classes) and one cache a layer.
+
+    train=True drops units, with masks from `rng`, and normalises by the batch; train=False is the testing form.
+    """
+    caches = []
+    for layer in layers:
+        x, cache = layer.forward(params, x, state=state, train=train, rng=rng, ops=ops)
+        caches.append(cache)
+    return x, caches
+
+
+def backward(layers, params, caches, dlogits, *, ops: Ops = reference) -> dict:
+    """Gradients of every parameter, by name, from the gradient of the logits."""
+    _, grads = backward_through(layers, caches, dlogits, ops=ops, need_dx=False)
+    return {name: grads[name] for name in params}
+
+
+def backward_through(layers, caches, dy, *, ops: Ops, need_dx: bool) -> tuple:
+    """Run dy back through the layers. Returns dx, or None where need_dx is False, and the gradients by name."""
+    grads: dict = {}
+    for place in reversed(range(len(layers))):
+        dy, new = layers[place].backward(dy, caches[place], ops=ops, need_dx=need_dx or place > 0)
+        grads.update(new)
+    return dy, grads
+
+
+def update_state(layers, state: Mapping, caches) -> dict:
+    """Running statistics after a training step: a new dict."""
+    new = dict(state)
+    for layer, cache in zip(layers, caches, strict=True):
+        if hasattr(layer, "update_state"):
+            new.update(layer.update_state(state, cache))
+    return new
+
+
+def summary(layers, input_shape: tuple) -> str:
+    """A table of each layer's output shape, parameters and multiply-adds for one image, and the totals.
+
+    Shapes are those that came out when an image was sent through, not those that a formula promised.
+    """
+    params: dict = {}
+    rows, macs_total = [], 0
+    steps = trace(layers, input_shape, params, {}, generator(0, INIT), xp=get_backend("numpy"))
+    for layer, shape in steps:
+        name = getattr(layer, "name", "")
+        count = sum(value.size for key, value in params.items() if name and key.startswith(f"{name}."))
+        macs = layer.macs(params, shape) if hasattr(layer, "macs") else 0
+        macs_total += macs
+        rows.append((name or type(layer).__name__, "x".join(map(str, shape)), f"{count:,}", f"{macs:,}"))
+    total = sum(value.size for value in params.values())
+    return _table([("layer", "output", "parameters", "multiply-adds"), *rows, ("total", "", f"{total:,}", f"{macs_total:,}")])
+
+
+def _table(rows) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    line = "{:<%d}  {:>%d}  {:>%d}  {:>%d}" % tuple(widths)
+    return "\n".join(line.format(*row) for row in rows)

@@ -1,0 +1,86 @@
+"""The update rule and the learning-rate schedules of section 5."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from minialex.backend import xp_of
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What the update rule needs beside the gradients; biases are all parameters with one axis."""
+
+    weights: float
+    biases: float
+    momentum: float = 0.9
+    decay: float = 0.0005
+    bias_decay: float = 0.0005
+
+    def of(self, value) -> tuple[float, float]:
+        """The (rate, decay) of a parameter."""
+        return (self.biases, self.bias_decay) if value.ndim == 1 else (self.weights, self.decay)
+
+
+def init_velocity(params: Mapping) -> dict:
+    """Velocities of zero, one for each parameter."""
+    return {name: xp_of(value).zeros_like(value) for name, value in params.items()}
+
+
+def update(params: Mapping, velocity: Mapping, grads: Mapping, rates: Rates) -> None:
+    """One step of section 5, IN PLACE: at 61 million parameters fresh arrays would cost more than the sums.
+
+    v <- momentum v - decay rate w - rate <dL/dw>;   w <- w + v
+
+    The rate is inside the velocity: after a drop of the rate, what was gathered before it still counts in full.
+    """
+    for name, w in params.items():
+        rate, decay = rates.of(w)
+        for w_part, v, g in _blocks(w, velocity[name], grads[name]):
+            v *= rates.momentum
+            v -= rate * (decay * w_part + g)
+            w_part += v
+
+
+def _blocks(*arrays, size: int = 1 << 16):
+    """The same stretch of each array, flat, so short that the CPU's cache holds it from one operation to the next."""
+    flat = [array.reshape(-1) for array in arrays]
+    for start in range(0, flat[0].size, size):
+        yield tuple(array[start : start + size] for array in flat)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The rate is divided by `factor` at the start of each of these epochs (run 145: after 25, 51 and 79)."""
+
+    epochs: tuple[int, ...]
+    factor: float = 10.0
+
+    def scale(self, epoch: int, errors: Sequence[float]) -> float:
+        """The factor on the rate in `epoch`, counted from 0; `errors` is not looked at."""
+        return self.factor ** -sum(epoch >= drop for drop in self.epochs)
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """The rate is divided by `factor` where the validation error stopped falling, `drops` times at most (section 5).
+
+    It has stopped when `patience` epochs brought no new lowest error since the last one or the last drop.
+    """
+
+    patience: int = 5
+    factor: float = 10.0
+    drops: int = 3
+
+    def scale(self, epoch: int, errors: Sequence[float]) -> float:
+        """The factor on the rate in `epoch`, a function of the validation errors of all epochs before it."""
+        best, waited, drops = float("inf"), 0, 0
+        for error in errors[:epoch]:
+            best, waited = (error, 0) if error < best else (best, waited + 1)
+            if waited == self.patience and drops < self.drops:
+                waited, drops = 0, drops + 1
+        return self.factor**-drops
+
+
+def warm_up(step: int, steps: int) -> float:
+    """A factor that rises from 1/steps to 1 over the first `steps` steps of training, counted from 0."""
+    return min(1.0, (step + 1) / steps) if steps else 1.0
