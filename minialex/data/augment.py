@@ -42,7 +42,7 @@ def center_crop(images: np.ndarray, size: int):
     return crops, np.tile([top, left], (N, 1)), np.zeros(N, bool)
 
 
-def subtract_mean(crops: np.ndarray, mean: np.ndarray, offsets: np.ndarray, mirrored: np.ndarray, dtype="float32"):
+def subtract_mean(crops: np.ndarray, mean: np.ndarray, offsets, mirrored, dtype="float32") -> np.ndarray:
     """Subtract from every pixel the mean activity over the training set at its place (section 2).
 
     Each crop meets the part of the mean image that it was cut over, mirrored if it was mirrored.

@@ -17,14 +17,24 @@ def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def train_batches(
-    split: Split, mean, *, size: int, batch: int, seed: int, epoch: int, start_step=0, xp=np, dtype="float32", ahead=2
+    split: Split,
+    mean: np.ndarray,
+    *,
+    size: int,
+    batch: int,
+    seed: int,
+    epoch: int,
+    start_step: int = 0,
+    xp=np,
+    dtype="float32",
+    ahead: int = 2,
 ) -> Iterator:
     """The training batches of one epoch: random patches, mirrored or not, minus the mean image (section 4.1).
 
     Step s is decided by (seed, epoch, s) alone, so `start_step` goes on in the middle of an epoch with the
     very batches that would have come. The last batch may be smaller; it is trained on too.
 
-    size: side of the patch in pixels.  batch: images in a batch.  ahead: batches made before they are asked for.
+    size: side of the patch in pixels.  batch: images in a batch.  ahead: batches made before they are wanted.
     Yields (x, t): x (n,size,size,3) of `dtype` and t (n,) int64, arrays of `xp`.
     """
     order = epoch_order(len(split), seed, epoch)
@@ -39,7 +49,9 @@ def train_batches(
     return _to_device(prefetch(map(make, steps), ahead), xp)
 
 
-def val_batches(split: Split, mean, *, size: int, batch: int, xp=np, dtype="float32", ahead=2) -> Iterator:
+def val_batches(
+    split: Split, mean: np.ndarray, *, size: int, batch: int, xp=np, dtype="float32", ahead: int = 2
+) -> Iterator:
     """The batches of validation: central patches minus the mean image, in the order of the split.
 
     Arguments and what is yielded: as `train_batches`.
@@ -53,12 +65,17 @@ def val_batches(split: Split, mean, *, size: int, batch: int, xp=np, dtype="floa
     return _to_device(prefetch(map(make, range(_count(len(split), batch))), ahead), xp)
 
 
+_END = StopIteration()  # in the queue: nothing follows
+
+
 def prefetch(items: Iterable, ahead: int) -> Iterator:
     """Yield `items`, made on a thread of their own that keeps at most `ahead` of them waiting.
 
     An exception in the making is raised where the item was asked for. When the consumer stops early
     (break, an exception, close), the thread ends before the generator does.
     """
+    if ahead < 1:
+        raise ValueError(f"{ahead} batches ahead: expected at least 1")
     made = queue.SimpleQueue()
     slots = threading.Semaphore(ahead)  # free places; the maker waits here, so one release can end it
     stop = threading.Event()
@@ -67,7 +84,7 @@ def prefetch(items: Iterable, ahead: int) -> Iterator:
         try:
             for item in _while_free(items, slots, stop):
                 made.put((item, None))
-            made.put((None, StopIteration()))
+            made.put((None, _END))
         except BaseException as error:  # whatever it is, it belongs to the consumer
             made.put((None, error))
 
@@ -76,7 +93,7 @@ def prefetch(items: Iterable, ahead: int) -> Iterator:
     try:
         while True:
             item, error = made.get()
-            if isinstance(error, StopIteration):
+            if error is _END:
                 return
             if error is not None:
                 raise error

@@ -20,6 +20,8 @@ from minialex.errors import RunError, UserError
 FORMAT = 1
 SIDE = 256  # pixels, section 2 of the paper
 IMAGE = (SIDE, SIDE, 3)
+AGAIN = "prepare the data again into the same folder"  # which keeps what is whole
+CHANGED = f"has changed since it was made: {AGAIN}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +41,10 @@ class Split:
         return len(self.labels)
 
     def images(self, indices) -> np.ndarray:
-        """The images at `indices` (n,), in that order: uint8 (n,256,256,3). Raises IndexError outside 0..len-1."""
+        """The images at `indices` (n,), in that order: uint8 (n,256,256,3); IndexError outside 0..len-1."""
         indices = np.asarray(indices, dtype=np.int64)
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
-            raise IndexError(f"indices {indices.min()}..{indices.max()}, but the split has {len(self)} images")
+            raise IndexError(f"indices {indices.min()}..{indices.max()} of a split of {len(self)} images")
         images = np.empty((len(indices), *IMAGE), np.uint8)
         shards = np.searchsorted(self.starts, indices, side="right") - 1
         for shard in np.unique(shards):
@@ -74,29 +76,30 @@ class Packed:
 
 
 def open_packed(folder: str | Path) -> Packed:
-    """Open a prepared folder; shapes, dtypes and lengths of all its files are checked, and labels and mean whole.
+    """Open a prepared folder and check it: shapes, dtypes and lengths; labels and mean byte by byte.
 
     Raises UserError that names the file at fault. `verify` looks at every byte of the shards too.
     """
     folder = Path(folder)
     index = _read_index(folder)
     try:
+        classes = tuple(index["classes"])
         mean = _load_small(folder, "mean.npy", index)
         _check_array(folder / "mean.npy", mean, IMAGE, np.float32)
         splits = [_open_split(folder, split, index) for split in ("train", "val")]
-        return Packed(folder, tuple(index["classes"]), mean, *splits, index)
+        return Packed(folder, classes, mean, *splits, index)
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{folder / 'index.json'} is damaged ({error!r}): prepare the data again") from error
+        raise UserError(f"{folder / 'index.json'} is damaged ({error!r}): {AGAIN}") from error
 
 
 def verify(folder: str | Path) -> None:
-    """Compare every file of a packed folder with its checksum; raises UserError naming the first that differs."""
+    """Compare every file of a packed folder with its checksum; UserError names the first that differs."""
     folder = Path(folder)
     packed = open_packed(folder)
     for shards in packed.index["shards"].values():
         for shard in shards:
             if checksum(folder / shard["file"]) != shard["sha256"]:
-                raise UserError(f"{folder / shard['file']} has changed since it was made: prepare the data again")
+                raise UserError(f"{folder / shard['file']} {CHANGED}")
 
 
 def checksum(path: Path) -> str:
@@ -113,7 +116,7 @@ def _read_index(folder: Path) -> dict:
     except (OSError, ValueError) as error:
         raise UserError(f"{folder / 'index.json'} cannot be read ({error})") from error
     if not isinstance(index, dict) or index.get("format") != FORMAT:
-        raise UserError(f"{folder / 'index.json'} is not of format {FORMAT}: prepare the data again")
+        raise UserError(f"{folder / 'index.json'} is not of format {FORMAT}: {AGAIN}")
     return index
 
 
@@ -136,7 +139,7 @@ def _open_shard(path: Path, shape: tuple[int, ...]) -> int:
     try:
         shard = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} cannot be read ({error}): prepare the data again") from error
+        raise UserError(f"{path} cannot be read ({error}): {AGAIN}") from error
     _check_array(path, shard, shape, np.uint8)
     return shard.offset
 
@@ -146,21 +149,19 @@ def _load_small(folder: Path, name: str, index: dict) -> np.ndarray:
     try:
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != index["files"][name]:
-            raise UserError(f"{path} has changed since it was made: prepare the data again")
+            raise UserError(f"{path} {CHANGED}")
         return np.load(io.BytesIO(data), allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} cannot be read ({error}): prepare the data again") from error
+        raise UserError(f"{path} cannot be read ({error}): {AGAIN}") from error
 
 
 def _inside(folder: Path, name: str) -> Path:
     """The path of a file that an index names: a plain name, so that it cannot lead out of the folder."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*\.npy", name):
-        raise UserError(f"{folder / 'index.json'} names {name!r}: expected a plain .npy file in the same folder")
+        raise UserError(f"{folder / 'index.json'} names {name!r}: expected a plain .npy file beside it")
     return folder / name
 
 
 def _check_array(path: Path, array: np.ndarray, shape: tuple[int, ...], dtype: type) -> None:
     if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
-        raise UserError(
-            f"{path} holds {array.dtype} {array.shape}: expected {np.dtype(dtype)} {shape}, prepare the data again"
-        )
+        raise UserError(f"{path} holds {array.dtype} {array.shape}, not {np.dtype(dtype)} {shape}: {AGAIN}")

@@ -7,7 +7,10 @@ A tar is read in place: an item keeps the tar's path and the position of its byt
 are only ever names; nothing is written under them.
 """
 
+import hashlib
+import os
 import tarfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -21,11 +24,10 @@ EXPECTED = "expected train/ and val/ with <class>/<image> in each, or .tar files
 
 
 class Item(Protocol):
-    """One encoded image: its name in the source, its label, its length in bytes."""
+    """One encoded image: its name in the source ("train/<class>/<image>") and its label."""
 
     name: str
     label: int
-    size: int
 
     def read(self) -> bytes: ...
 
@@ -67,11 +69,15 @@ class TarItem:
 
 @dataclass(frozen=True)
 class Source:
-    """A data set before preparation: label k is `classes[k]`; `splits` maps "train" and "val" to items."""
+    """A data set before preparation: label k is `classes[k]`; `splits` maps "train" and "val" to items.
+
+    `revision` tells two sources apart whose items have the same names: a new one is prepared anew.
+    """
 
     name: str
     classes: tuple[str, ...]
     splits: dict[str, tuple[Item, ...]]
+    revision: str = ""
 
 
 def open_source(path: str | Path) -> Source:
@@ -107,9 +113,20 @@ def _scan_folder(path: Path) -> Iterator[tuple[PurePosixPath, Item | None]]:
     for split in SPLITS:
         if (path / split).is_file():
             raise UserError(f"{path / split} is a file: {EXPECTED}")
-        for entry in (path / split).rglob("*"):
-            name = entry.relative_to(path).as_posix()
-            yield PurePosixPath(name), None if entry.is_dir() else FileItem(name, -1, str(entry))
+        if (path / split).exists():
+            yield from _walk(path, split)
+
+
+def _walk(path: Path, split: str) -> Iterator[tuple[PurePosixPath, Item | None]]:
+    def fail(error: OSError):  # os.walk would pass over a folder that it cannot read
+        raise error
+
+    # A subset is often a folder of links to the classes of a larger set.
+    for folder, folders, files in os.walk(path / split, onerror=fail, followlinks=True):
+        inner = PurePosixPath(Path(folder).relative_to(path).as_posix())
+        yield from ((inner / name, None) for name in folders)
+        for name in files:
+            yield inner / name, FileItem(str(inner / name), -1, os.path.join(folder, name))
 
 
 def _scan_tar(path: Path) -> Iterator[tuple[PurePosixPath, Item | None]]:
@@ -120,7 +137,7 @@ def _scan_tar(path: Path) -> Iterator[tuple[PurePosixPath, Item | None]]:
                 if member.isdir():
                     yield PurePosixPath(member.name), None
                 elif not member.isreg() or member.issparse():
-                    raise UserError(f"{path}: {member.name} is a link or a special file: expected plain files")
+                    raise UserError(f"{path}: {member.name} is a link or special: expected plain files")
                 elif member.offset_data + member.size > length:
                     raise UserError(f"{path} is cut short: it ends inside {member.name}")
                 else:
@@ -136,7 +153,9 @@ def _assemble(name: str, path: Path, entries: Iterable[tuple[PurePosixPath, Item
     for entry, item in entries:
         if any(_hidden(part) for part in entry.parts):
             continue
-        split, *inner = _from_split(entry, path, item)
+        split, *inner = _from_split(entry.parts)
+        if item is not None and not split:
+            raise UserError(f"{path}: {entry} is under neither train/ nor val/: {EXPECTED}")
         if item is not None and len(inner) < 2:
             raise UserError(f"{path}: {entry} is a file where a class folder should be: {EXPECTED}")
         if item is not None and entry.suffix.lower() not in SUFFIXES:
@@ -147,17 +166,17 @@ def _assemble(name: str, path: Path, entries: Iterable[tuple[PurePosixPath, Item
                 items.append(replace(item, name="/".join([split, *inner])))
     _check(path, found)
     classes = tuple(sorted(found["train"]))
-    return Source(name, classes, {split: _labelled(found[split], classes) for split in SPLITS})
+    splits = {split: _labelled(found[split], classes) for split in SPLITS}
+    sizes = "\n".join(str(item.size) for split in SPLITS for item in splits[split])
+    return Source(name, classes, splits, revision=hashlib.sha256(sizes.encode()).hexdigest())
 
 
-def _from_split(entry: PurePosixPath, path: Path, item: Item | None) -> tuple[str, ...]:
-    """The parts from "train" or "val" on: an archive may put a folder of its own above them."""
-    for k, part in enumerate(entry.parts):
+def _from_split(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """The parts from "train" or "val" on, ("",) if there is none: an archive may have a folder above them."""
+    for k, part in enumerate(parts):
         if part in SPLITS:
-            return entry.parts[k:]
-    if item is None:
-        return ("train",)  # a folder above the splits says nothing
-    raise UserError(f"{path}: {entry} is under neither train/ nor val/: {EXPECTED}")
+            return parts[k:]
+    return ("",)
 
 
 def _check(path: Path, found: dict[str, dict[str, list[Item]]]) -> None:
@@ -167,6 +186,9 @@ def _check(path: Path, found: dict[str, dict[str, list[Item]]]) -> None:
         for name, items in found[split].items():
             if not items:
                 raise UserError(f"{path}: class {split}/{name} has no images: expected at least one")
+            names = Counter(item.name for item in items)
+            if len(names) < len(items):
+                raise UserError(f"{path} has {names.most_common(1)[0][0]} twice: expected each image once")
     unknown = sorted(found["val"].keys() - found["train"].keys())
     if unknown:
         raise UserError(f"{path}: val/ has classes that train/ lacks: {', '.join(unknown[:5])}")
