@@ -53,7 +53,7 @@ def save(path: str | Path, snapshot: Snapshot) -> None:
 
 
 def load(path: str | Path, *, xp) -> Snapshot:
-    """Read a snapshot; its tensors become arrays of `xp`. Raises UserError where the file is not a whole one of ours."""
+    """Read a snapshot; tensors become arrays of `xp`. Raises UserError where the file is not a whole one of ours."""
     groups: dict = {group: {} for group in GROUPS}
     try:
         with safe_open(path, "numpy") as file:

@@ -94,5 +94,6 @@ def summary(layers, input_shape: tuple) -> str:
 
 def _table(rows) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    line = "{:<%d}  {:>%d}  {:>%d}  {:>%d}" % tuple(widths)
-    return "\n".join(line.format(*row) for row in rows)
+    first, *others = widths
+    line = "  ".join([f"{{:<{first}}}", *(f"{{:>{width}}}" for width in others)])
+    return "\n".join(line.format(*row).rstrip() for row in rows)
