@@ -87,10 +87,13 @@ def summary(layers, input_shape: tuple) -> str:
         macs_total += macs
         rows.append((name or type(layer).__name__, "x".join(map(str, shape)), f"{count:,}", f"{macs:,}"))
     total = sum(value.size for value in params.values())
-    return _table([("layer", "output", "parameters", "multiply-adds"), *rows, ("total", "", f"{total:,}", f"{macs_total:,}")])
+    return _table(
+        [("layer", "output", "parameters", "multiply-adds"), *rows, ("total", "", f"{total:,}", f"{macs_total:,}")]
+    )
 
 
 def _table(rows) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    line = "{:<%d}  {:>%d}  {:>%d}  {:>%d}" % tuple(widths)
-    return "\n".join(line.format(*row) for row in rows)
+    first, *others = widths
+    line = "  ".join([f"{{:<{first}}}", *(f"{{:>{width}}}" for width in others)])
+    return "\n".join(line.format(*row).rstrip() for row in rows)

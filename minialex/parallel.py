@@ -57,6 +57,7 @@ def by_image_chunks(layers: Sequence[Layer], pool: ThreadPoolExecutor) -> tuple[
     """
     blas = ThreadpoolController()
     rewritten: list[Layer] = []
-    for per_image, run in groupby(layers, key=lambda layer: getattr(layer, "per_image", False)):
-        rewritten += [ImageChunks(tuple(run), pool, blas)] if per_image else run
+    for per_image, group in groupby(layers, key=lambda layer: getattr(layer, "per_image", False)):
+        run = tuple(group)
+        rewritten += [ImageChunks(run, pool, blas)] if per_image else run
     return tuple(rewritten)

@@ -1,0 +1,194 @@
+"""The packed format: images of 256x256 as plain .npy shards, and one JSON index.
+
+index.json          classes, counts, checksums, what was converted or rejected, the recipe
+train-00000.npy     uint8 (n,256,256,3), n <= 1024; numpy.load(..., mmap_mode="r") opens it
+train-labels.npy    int64, for all shards of the split; the same for val
+mean.npy            float32 (256,256,3), the mean of the training images
+"""
+
+import hashlib
+import io
+import json
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from minialex.errors import RunError, UserError
+
+FORMAT = 1
+SIDE = 256  # pixels, section 2 of the paper
+IMAGE = (SIDE, SIDE, 3)
+AGAIN = "prepare the data again into the same folder"  # which keeps what is whole
+CHANGED = f"has changed since it was made: {AGAIN}"
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The images and labels of train or val.
+
+    A shard is opened for each read and closed again: ImageNet has 1,300 of them, more than a process
+    may usually hold open, and a read of 192 KB costs what a copy out of a memory map does.
+    """
+
+    labels: np.ndarray  # (n,) int64
+    files: tuple[Path, ...]
+    starts: np.ndarray  # (shards + 1,) the index of each shard's first image, and n
+    offsets: tuple[int, ...]  # bytes before each shard's first pixel
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def images(self, indices) -> np.ndarray:
+        """The images at `indices` (n,), in that order: uint8 (n,256,256,3); IndexError outside 0..len-1."""
+        indices = np.asarray(indices, dtype=np.int64)
+        if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
+            raise IndexError(f"indices {indices.min()}..{indices.max()} of a split of {len(self)} images")
+        images = np.empty((len(indices), *IMAGE), np.uint8)
+        shards = np.searchsorted(self.starts, indices, side="right") - 1
+        for shard in np.unique(shards):
+            rows = np.flatnonzero(shards == shard)
+            self._read(shard, indices[rows] - self.starts[shard], images, rows)
+        return images
+
+    def _read(self, shard: int, positions: np.ndarray, images: np.ndarray, rows: np.ndarray) -> None:
+        try:
+            with open(self.files[shard], "rb") as file:
+                for position, row in zip(positions, rows, strict=True):
+                    file.seek(self.offsets[shard] + int(position) * images[row].nbytes)
+                    if file.readinto(images[row]) != images[row].nbytes:
+                        raise OSError("it has become shorter")
+        except OSError as error:
+            raise RunError(f"cannot read {self.files[shard]}: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Subset:
+    """Some images of a split, by their indices in it."""
+
+    split: Split
+    indices: np.ndarray  # (n,) int64
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.split.labels[self.indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def images(self, indices) -> np.ndarray:
+        """The images at `indices` of this subset: uint8 (n,256,256,3)."""
+        return self.split.images(self.indices[indices])
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """A prepared data set: label k is `classes[k]`; `mean` is float32 (256,256,3) in pixels 0..255."""
+
+    folder: Path
+    classes: tuple[str, ...]
+    mean: np.ndarray
+    train: Split | Subset
+    val: Split | Subset
+    index: dict
+
+    def first_classes(self, count: int) -> "Packed":
+        """The same data with its first `count` classes alone; the mean stays that of all.
+
+        Raises UserError for fewer than 2 or more than there are.
+        """
+        if not 2 <= count <= len(self.classes):
+            raise UserError(f"{count} classes of {len(self.classes)}: it needs 2 to {len(self.classes)}")
+        train, val = (Subset(part, np.flatnonzero(part.labels < count)) for part in (self.train, self.val))
+        return replace(self, classes=self.classes[:count], train=train, val=val)
+
+
+def open_packed(folder: str | Path) -> Packed:
+    """Open a prepared folder and check it: shapes, dtypes and lengths; labels and mean byte by byte.
+
+    Raises UserError that names the file at fault. `verify` looks at every byte of the shards too.
+    """
+    folder = Path(folder)
+    index = _read_index(folder)
+    try:
+        classes = tuple(index["classes"])
+        mean = _load_small(folder, "mean.npy", index)
+        _check_array(folder / "mean.npy", mean, IMAGE, np.float32)
+        splits = [_open_split(folder, split, index) for split in ("train", "val")]
+        return Packed(folder, classes, mean, *splits, index)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{folder / 'index.json'} is damaged ({error!r}): {AGAIN}") from error
+
+
+def verify(folder: str | Path) -> None:
+    """Compare every file of a packed folder with its checksum; UserError names the first that differs."""
+    folder = Path(folder)
+    packed = open_packed(folder)
+    for shards in packed.index["shards"].values():
+        for shard in shards:
+            if checksum(folder / shard["file"]) != shard["sha256"]:
+                raise UserError(f"{folder / shard['file']} {CHANGED}")
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_index(folder: Path) -> dict:
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} is not a packed data set: it has no index.json") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder / 'index.json'} cannot be read ({error})") from error
+    if not isinstance(index, dict) or index.get("format") != FORMAT:
+        raise UserError(f"{folder / 'index.json'} is not of format {FORMAT}: {AGAIN}")
+    return index
+
+
+def _open_split(folder: Path, split: str, index: dict) -> Split:
+    labels = _load_small(folder, f"{split}-labels.npy", index)
+    shards = index["shards"][split]
+    files = tuple(_inside(folder, shard["file"]) for shard in shards)
+    offsets = tuple(_open_shard(file, (shard["count"], *IMAGE)) for file, shard in zip(files, shards, strict=True))
+    starts = np.cumsum([0] + [shard["count"] for shard in shards])
+    _check_array(folder / f"{split}-labels.npy", labels, (int(starts[-1]),), np.int64)
+    if len(labels) == 0 or not 0 <= labels.min() <= labels.max() < len(index["classes"]):
+        raise UserError(f"{folder}: the labels of {split} are not in 0..{len(index['classes']) - 1}")
+    return Split(labels, files, starts, offsets)
+
+
+def _open_shard(path: Path, shape: tuple[int, ...]) -> int:
+    """Check one shard's header and length; returns where its pixels begin."""
+    try:
+        shard = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path} cannot be read ({error}): {AGAIN}") from error
+    _check_array(path, shard, shape, np.uint8)
+    return shard.offset
+
+
+def _load_small(folder: Path, name: str, index: dict) -> np.ndarray:
+    path = _inside(folder, name)
+    try:
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != index["files"][name]:
+            raise UserError(f"{path} {CHANGED}")
+        return np.load(io.BytesIO(data), allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path} cannot be read ({error}): {AGAIN}") from error
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The path of a file that an index names: a plain name, so that it cannot lead out of the folder."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*\.npy", name):
+        raise UserError(f"{folder / 'index.json'} names {name!r}: expected a plain .npy file beside it")
+    return folder / name
+
+
+def _check_array(path: Path, array: np.ndarray, shape: tuple[int, ...], dtype: type) -> None:
+    if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
+        raise UserError(f"{path} holds {array.dtype} {array.shape}, not {np.dtype(dtype)} {shape}: {AGAIN}")
