@@ -6,10 +6,13 @@ and what CuPy does at a cost that nobody sees:
 - a name, a method or a keyword that is not in cupy_names.txt (made from the real cupy);
 - its arrays mixed with NumPy's or with lists, also as an index (a[numpy_index]) or as a value
   (a[:] = numpy_array), which CuPy would copy to the device without a word;
-- NumPy functions on its arrays, and float(a), bool(a), iteration, np.asarray(a): hidden copies to the host.
+- NumPy functions on its arrays, iteration over them, np.asarray(a): copies to the host in disguise;
+- a Python int above the largest int64 beside an array: CuPy 14 overflows, at least in comparisons (its issue
+  9753), where it takes numpy.uint64.
 
-Copies that are asked for by name are made and noted, as lists of shapes: `uploads` (array, asarray) and
-`downloads` (asnumpy, get, item, tolist; indexing by a boolean array waits for the device too).
+Copies that are asked for are made and noted, as lists of shapes: `uploads` (array, asarray) and `downloads`
+(asnumpy, get, tolist; also float, int and bool of a single number, and indexing by a boolean array: each
+makes the host wait for the device).
 
 To make cupy_names.txt anew, in an environment of its own (importing CuPy needs no GPU):
 
@@ -156,12 +159,24 @@ class Array:
     def operand(self, other):
         if not isinstance(other, (Array, *SCALARS)):
             raise TypeError(f"a CuPy array is mixed with {type(other).__name__}")
+        if isinstance(other, int) and other > np.iinfo(np.int64).max:
+            raise OverflowError("int too big to convert")
         return unwrap(self.xp, other)
 
     def refused(self, *args, **kwargs):
-        raise TypeError("a hidden copy to the host: use to_numpy, get or item")
+        raise TypeError("a copy to the host in disguise: use to_numpy")
 
-    __array__ = __array_function__ = __iter__ = __float__ = __int__ = __bool__ = __complex__ = refused
+    __array__ = __array_function__ = __iter__ = refused
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __bool__(self):
+        return bool(self.item())
+
 
 
 def add_operators(cls):
