@@ -1,0 +1,560 @@
+"""Decoding by Pillow's rules with our choices; preparation that survives what happens to it."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from minialex.data import prepare as module
+from minialex.data.packed import open_packed, verify
+from minialex.data.prepare import (
+    BrokenImage,
+    decode,
+    default_cache,
+    fingerprint,
+    main,
+    open_data,
+    pillow_warnings,
+    prepare,
+    resize_crop,
+)
+from minialex.data.sources import open_source
+from minialex.errors import RunError, UserError, main_status
+
+
+def encode(image, format="PNG", **options) -> bytes:
+    file = io.BytesIO()
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(file, format, **options)
+    return file.getvalue()
+
+
+def random_pixels(*shape) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+# Decoding
+
+ODD_NOTES = {
+    "16bit.cropped.tif": ("16-bit",),
+    "1_trns.png": ("1-bit", "alpha"),
+    "caffe_cat.jpg": (),
+    "caffe_fish-bike.jpg": (),
+    "chi.gif": ("palette", "alpha", "first frame"),
+    "flower.jpg": (),
+    "hopper.gif": ("palette",),
+    "hopper.jpg": (),
+    "hopper_gray.jpg": ("grey",),
+    "hopper_orientation_6.jpg": ("orientation 6",),
+    "hopper_orientation_8.jpg": ("orientation 8",),
+    "invalid-exif.jpg": (),
+    "itxt_chunks.png": (),
+    "pil123p.png": ("palette", "alpha"),
+    "pil_sample_cmyk.jpg": ("CMYK",),
+    "png_named.JPEG": ("PNG named .JPEG",),
+    "tRNS_null_1x1.png": ("palette", "alpha"),
+    "transparent.png": ("alpha",),
+}
+
+
+def test_odd_images_are_read_or_refused_as_their_manifest_says(real_data):
+    folder = real_data / "odd_images"
+    rows = list(csv.DictReader((folder / "manifest.csv").open(newline="")))
+    assert len(rows) == 21
+    read = {}
+    for row in rows:
+        path = folder / row["file"]
+        assert path.stat().st_size == int(row["bytes"])
+        if row["convert_rgb"] != "ok":
+            with pytest.raises(BrokenImage):
+                decode(path.read_bytes())
+            continue
+        image, read[path.name] = decode(path.read_bytes(), path.name)
+        assert image.shape == (int(row["height"]), int(row["width"]), 3) and image.dtype == np.uint8
+        with Image.open(path) as original:
+            if row["mode"] == "I;16":
+                expected = np.rint(np.asarray(original) / 257).astype(int)[..., None]
+            else:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # Pillow would have transparent palettes kept as RGBA
+                    expected = np.asarray(original.convert("RGB")).astype(int)
+        off = abs(image - expected).max()
+        assert off <= (4 if row["format"] == "JPEG" else 0), (row["file"], off)
+    assert read == ODD_NOTES
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("broken.png", "not an image"),
+        ("truncated_image.png", "truncated"),
+        ("decompression_bomb.gif", "decompression bomb"),
+    ],
+)
+def test_the_reason_of_a_refusal_is_one_line(real_data, name, reason):
+    with pytest.raises(BrokenImage, match=reason) as error:
+        decode((real_data / "odd_images" / name).read_bytes())
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", ["<u2", ">u2"])
+def test_sixteen_bits_are_divided_by_257_and_rounded(dtype):
+    values = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    image, notes = decode(encode(values.astype(dtype), "TIFF"))
+    np.testing.assert_array_equal(image, np.rint(values / 257)[..., None].repeat(3, axis=2))
+    assert notes == ("16-bit",)
+
+
+@pytest.mark.parametrize("data", [b"P5 2 1 65535\n\x12\x34\xff\xff", b"P2 2 1 65535\n4660 65535"])
+def test_sixteen_bits_in_a_mode_of_thirty_two(data):
+    image, notes = decode(data)
+    assert image[0, :, 0].tolist() == [round(0x1234 / 257), 255] and notes == ("16-bit",)
+
+
+def test_values_beyond_sixteen_bits_are_clipped():
+    image, _ = decode(encode(np.array([[-5, 70_000, 257]], np.int32), "TIFF"))
+    assert image[0, :, 1].tolist() == [0, 255, 1]
+
+
+def test_transparency_is_dropped_and_not_blended():
+    rgba = random_pixels(9, 7, 4)
+    image, notes = decode(encode(rgba))
+    np.testing.assert_array_equal(image, rgba[..., :3])
+    assert notes == ("alpha",)
+    image, notes = decode(encode(rgba[..., :2].copy()))
+    np.testing.assert_array_equal(image, rgba[..., :1].repeat(3, axis=2))
+    assert notes == ("grey", "alpha")
+
+
+def test_a_palette_whose_colours_are_partly_transparent():
+    palette = random_pixels(256, 3)
+    indices = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    picture = Image.frombytes("P", (16, 16), indices.tobytes())
+    picture.putpalette(palette.ravel().tolist())
+    image, notes = decode(encode(picture, transparency=bytes(range(256))))
+    np.testing.assert_array_equal(image, palette[indices])
+    assert notes == ("palette", "alpha")
+
+
+def test_grey_gives_three_equal_channels():
+    grey = random_pixels(9, 7)
+    image, notes = decode(encode(grey))
+    np.testing.assert_array_equal(image, grey[..., None].repeat(3, axis=2))
+    assert notes == ("grey",)
+
+
+def test_one_bit_is_black_and_white():
+    bits = random_pixels(9, 7) > 127
+    image, notes = decode(encode(Image.fromarray(bits)))
+    np.testing.assert_array_equal(image, 255 * bits[..., None].repeat(3, axis=2))
+    assert notes == ("1-bit",)
+
+
+def test_orientation_is_noted_and_not_applied():
+    pixels = random_pixels(6, 9, 3)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image, notes = decode(encode(pixels, exif=exif.tobytes()))
+    np.testing.assert_array_equal(image, pixels)
+    assert notes == ("orientation 6",)
+
+
+def test_the_first_frame_of_an_animation():
+    frames = [Image.new("RGB", (5, 4), colour) for colour in ("red", "blue")]
+    image, notes = decode(encode(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    assert (image == [255, 0, 0]).all() and image.shape == (4, 5, 3)
+    assert notes == ("palette", "first frame")
+
+
+@pytest.mark.parametrize(
+    ("format", "name", "notes"),
+    [
+        ("PNG", "x.JPEG", ("PNG named .JPEG",)),
+        ("JPEG", "x.png", ("JPEG named .png",)),
+        ("JPEG", "x.jpg", ()),
+        ("JPEG", "x.JPeG", ()),
+        ("TIFF", "x.tif", ()),
+        ("TIFF", "x.TIFF", ()),
+        ("PNG", "", ()),
+    ],
+)
+def test_a_name_that_tells_another_format_is_noted(format, name, notes):
+    assert decode(encode(random_pixels(4, 4, 3), format), name)[1] == notes
+
+
+def damaged_exif() -> bytes:
+    """A JPEG whose EXIF claims an entry that lies beyond its end; Pillow reads it and warns."""
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x0f\x01\x02\0\xff\0\0\0\x00\x10\0\0"
+    return encode(random_pixels(8, 8, 3), "JPEG", exif=exif)
+
+
+def test_warnings_become_notes_and_stay_with_their_image():
+    good, bad = encode(random_pixels(8, 8, 3), "JPEG"), damaged_exif()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert decode(bad)[1] == ("damaged metadata",)
+        assert decode(good)[1] == ()
+        with pillow_warnings(), ThreadPoolExecutor(4) as pool:
+            notes = list(pool.map(lambda data: module._decode(data, "")[1], [good, bad, bad] * 50))
+    assert notes == [(), ("damaged metadata",), ("damaged metadata",)] * 50
+
+
+@pytest.mark.parametrize("side", [11, 15])
+def test_decompression_bombs_are_errors_whether_pillow_warns_or_raises(monkeypatch, side):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    decode(encode(random_pixels(10, 10, 3)))
+    with pytest.raises(BrokenImage, match="decompression bomb"):
+        decode(encode(random_pixels(side, side, 3)))
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])
+def test_whatever_is_cut_off_an_image_it_is_refused(format):
+    data = encode(random_pixels(40, 30, 3), format)
+    for length in (0, 3, 20, len(data) // 3, len(data) * 2 // 3):
+        with pytest.raises(BrokenImage, match="^[^\n]+$"):
+            decode(data[:length])
+
+
+@given(st.binary(max_size=60), st.sampled_from(["PNG", "JPEG", "GIF", "TIFF"]), st.integers(0, 200))
+def test_damaged_bytes_give_an_image_or_a_reason(noise, format, at):
+    data = bytearray(encode(random_pixels(9, 7, 3), format))
+    data[at : at + len(noise)] = noise
+    try:
+        image, _ = decode(bytes(data))
+    except BrokenImage as error:
+        assert str(error) and "\n" not in str(error)
+    else:
+        assert image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
+
+
+# Resizing
+
+
+def test_an_image_of_256_is_left_as_it_is():
+    image = random_pixels(256, 256, 3)
+    np.testing.assert_array_equal(resize_crop(image), image)
+    wide = np.pad(image, ((0, 0), (20, 20), (0, 0)))
+    np.testing.assert_array_equal(resize_crop(wide), image)
+    tall = np.pad(image, ((7, 7), (0, 0), (0, 0)))
+    np.testing.assert_array_equal(resize_crop(tall), image)
+
+
+@given(st.integers(1, 700), st.integers(1, 700))
+def test_the_central_square_keeps_its_shape(H, W):
+    """Row and column numbers, as brightness, come back scaled alike and centred, for any shape."""
+    rows, columns = np.mgrid[:H, :W]
+    scale = 250 / max(H, W)
+    image = np.stack([rows * scale, columns * scale, 0 * rows + 77], axis=2).round().astype(np.uint8)
+    out = resize_crop(image).astype(float)
+    assert out.shape == (256, 256, 3)
+    side = min(H, W)
+    places = (np.arange(256) + 0.5) * side / 256 - 0.5  # in pixels of the image's central square
+    inner = (places > side / 256 + 1) & (places < side - 2 - side / 256)  # away from the edges' clamping
+    for axis, length in enumerate((H, W)):
+        expected = (places + (length - side) / 2) * scale
+        got = out[..., axis].mean(axis=1 - axis)
+        np.testing.assert_allclose(got[inner], expected[inner], atol=1.5)
+    assert (out[..., 2] == 77).all()
+
+
+def test_resizing_the_square_is_resizing_all_and_cropping():
+    image = random_pixels(128, 192, 3)
+    whole = np.array(Image.fromarray(image).resize((384, 256), Image.Resampling.BILINEAR)).astype(int)
+    assert abs(whole[:, 64:320] - resize_crop(image))[:, 2:-2].max() <= 1
+
+
+# Preparation
+
+BROKEN = "train/ape/2.png"
+
+
+@pytest.fixture
+def source(folder, small_shards):
+    """10 + 3 images in shards of four, one of them broken."""
+    (folder / BROKEN).write_bytes((folder / BROKEN).read_bytes()[:-30])
+    return open_source(folder)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_the_packed_set_holds_every_image_that_can_be_read(source, tmp_path, capsys):
+    packed = prepare(source, tmp_path / "packed", progress=False)
+    kept = [item for item in source.splits["train"] if item.name != BROKEN]
+    images = np.stack([resize_crop(decode(item.read())[0]) for item in kept])
+    np.testing.assert_array_equal(packed.train.images(range(9)), images)
+    assert packed.train.labels.tolist() == [item.label for item in kept] == [0] * 4 + [1] * 4 + [2]
+    np.testing.assert_array_equal(packed.mean, images.mean(axis=0, dtype=np.float64).astype(np.float32))
+    index = packed.index
+    assert [shard["count"] for shard in index["shards"]["train"]] == [3, 4, 2]
+    assert index["counts"] == {"train": 9, "val": 3}
+    assert list(index["rejected"]) == [BROKEN] and "truncated" in index["rejected"][BROKEN]
+    assert index["converted"] == {"train/ape/3.png": ["grey"], "train/cat/3.png": ["grey"]}
+    assert index["recipe"]["filter"] == "bilinear" and index["fingerprint"] == fingerprint(source)
+    assert capsys.readouterr().err.startswith(f"left out {BROKEN}: image file is truncated")
+    verify(tmp_path / "packed")
+
+
+def test_the_bytes_do_not_depend_on_the_workers(source, tmp_path):
+    for workers in (1, 4):
+        prepare(source, tmp_path / str(workers), workers=workers, progress=False)
+    assert contents(tmp_path / "1") == contents(tmp_path / "4")
+
+
+@pytest.fixture
+def decoded(monkeypatch) -> list[str]:
+    """The names of the images that are decoded from here on."""
+    names = []
+    original = module._decode
+    monkeypatch.setattr(module, "_decode", lambda data, name: names.append(name) or original(data, name))
+    return names
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("damage", "again"),
+    [
+        (lambda folder: None, []),
+        (lambda folder: (folder / "index.json").unlink(), []),
+        (lambda folder: flip(folder / "mean.npy"), []),
+        (lambda folder: (folder / "val-00000.npy").unlink(), ["val/cat/0.png", "val/cat/1.png", "val/dog/0.png"]),
+        (lambda folder: (folder / "train-00002.json").unlink(), ["train/cat/3.png", "train/dog/0.png"]),
+        (lambda folder: (folder / "train-00002.json").write_text("{"), ["train/cat/3.png", "train/dog/0.png"]),
+        (lambda folder: flip(folder / "train-00002.npy"), ["train/cat/3.png", "train/dog/0.png"]),
+    ],
+)
+def test_a_rerun_redoes_only_what_is_missing_or_damaged(source, tmp_path, decoded, damage, again):
+    prepare(source, tmp_path / "packed", progress=False)
+    before = contents(tmp_path / "packed")
+    damage(tmp_path / "packed")
+    decoded.clear()
+    prepare(source, tmp_path / "packed", progress=False)
+    assert sorted(decoded) == again
+    assert contents(tmp_path / "packed") == before
+
+
+CHILD = """
+import sys, time
+from minialex.data import prepare
+from minialex.data.sources import open_source
+prepare.SHARD = 4
+resize = prepare.resize_crop
+prepare.resize_crop = lambda image: time.sleep(0.1) or resize(image)
+prepare.prepare(open_source(sys.argv[1]), sys.argv[2], workers=1, progress=False)
+"""
+
+
+def test_killed_in_the_middle_and_run_again(source, folder, tmp_path, decoded):
+    prepare(source, tmp_path / "whole", progress=False)
+    killed = tmp_path / "killed"
+    root = Path(module.__file__).parents[2]
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(folder), str(killed)],
+        env=os.environ | {"PYTHONPATH": str(root)},
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 30
+    while not (killed / "train-00001.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    child.kill()
+    child.communicate()
+    assert (killed / "train-00001.json").exists() and not (killed / "train-00002.json").exists()
+    with pytest.raises(UserError, match="has no index.json"):
+        open_packed(killed)
+    decoded.clear()
+    prepare(source, killed, progress=False)
+    assert not {item.name for item in source.splits["train"][:8]} & set(decoded)
+    files = {name: data for name, data in contents(killed).items() if not name.endswith(".tmp")}
+    assert files == contents(tmp_path / "whole")
+
+
+def test_half_written_files_are_swept_once_they_are_old(source, tmp_path):
+    (tmp_path / "packed").mkdir()
+    old, young = (tmp_path / "packed" / name for name in ("mean.npy.1.tmp", "mean.npy.2.tmp"))
+    old.write_bytes(b"x")
+    young.write_bytes(b"x")
+    os.utime(old, (time.time() - 7200,) * 2)
+    prepare(source, tmp_path / "packed", progress=False)
+    assert not old.exists() and young.exists()
+
+
+def test_another_source_in_the_same_folder_is_refused(source, folder, tmp_path):
+    prepare(source, tmp_path / "packed", progress=False)
+    before = contents(tmp_path / "packed")
+    path = folder / "train" / "dog" / "0.png"
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(UserError, match="holds another data set, or an older state"):
+        prepare(open_source(folder), tmp_path / "packed", progress=False)
+    assert contents(tmp_path / "packed") == before
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_class_that_is_lost_whole_is_an_error(source, folder, tmp_path, capsys, split):
+    (folder / split / "dog" / "0.png").write_bytes(b"\x89PNG")
+    with pytest.raises(UserError, match=f"photos: no image of {split}/dog can be read"):
+        prepare(open_source(folder), tmp_path / "packed", progress=False)
+    assert f"left out {split}/dog/0.png: not an image" in capsys.readouterr().err
+    assert not (tmp_path / "packed" / "index.json").exists()
+
+
+def test_a_disk_that_is_too_small_is_noticed_at_the_start(source, tmp_path, monkeypatch, decoded):
+    usage = SimpleNamespace(free=13 * 256 * 256 * 3 - 1)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(UserError, match="13 images need 0.0 GB in .*packed, where 0.0 GB are free"):
+        prepare(source, tmp_path / "packed", progress=False)
+    assert not decoded
+    usage.free += 1
+    prepare(source, tmp_path / "packed", progress=False)
+
+
+def test_a_disk_that_fills_up_ends_the_run_and_leaves_no_litter(source, tmp_path, monkeypatch):
+    written = []
+
+    def save(file, array):
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+        written.append(array)
+        np.lib.format.write_array(file, array)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.np, "save", save)
+        with pytest.raises(RunError, match="No space left on device; the same command goes on from here"):
+            prepare(source, tmp_path / "packed", progress=False)
+    assert sorted(contents(tmp_path / "packed")) == [f"train-0000{k}.{e}" for k in (0, 1) for e in ("json", "npy")]
+    prepare(source, tmp_path / "packed", progress=False)
+    verify(tmp_path / "packed")
+
+
+def test_a_source_that_cannot_be_read_any_more_is_no_broken_image(source, folder, tmp_path):
+    (folder / "train" / "cat" / "1.png").unlink()
+    with pytest.raises(RunError, match=r"1\.png.*the same command goes on"):
+        prepare(source, tmp_path / "packed", progress=False)
+
+
+def test_workers_are_at_least_one(source, tmp_path):
+    with pytest.raises(UserError, match="0 workers"):
+        prepare(source, tmp_path / "packed", workers=0)
+
+
+def test_the_bar_counts_every_image(source, tmp_path, capsys):
+    prepare(source, tmp_path / "packed")
+    assert "13/13" in capsys.readouterr().err
+
+
+# Opening
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("MINIALEX_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_folder_is_prepared_once_and_again_when_it_changes(source, folder, cache, decoded):
+    first = open_data(folder, progress=False)
+    assert first.folder.parent == cache and first.folder.name.startswith("photos-")
+    decoded.clear()
+    assert open_data(str(folder), progress=False).folder == first.folder
+    assert not decoded
+    path = folder / "train" / "dog" / "0.png"
+    path.write_bytes(path.read_bytes() + b"\0")
+    second = open_data(folder, progress=False)
+    assert second.folder != first.folder and len(list(cache.iterdir())) == 2
+
+
+def test_a_packed_folder_is_opened_as_it_is(packed_folder, cache):
+    assert open_data(packed_folder).folder == packed_folder
+    assert not cache.exists()
+
+
+def test_no_path_means_the_toy_set(source, cache, monkeypatch):
+    monkeypatch.setitem(sys.modules, "minialex.data.toy", SimpleNamespace(source=lambda: source))
+    monkeypatch.setattr("minialex.data.toy", sys.modules["minialex.data.toy"], raising=False)
+    assert open_data(None, progress=False).classes == source.classes
+
+
+def test_a_large_set_is_prepared_on_request_only(source, folder, cache, monkeypatch):
+    monkeypatch.setattr(module, "LARGE", 12)
+    with pytest.raises(UserError, match=r"has 13 images: run `python -m minialex.data.prepare .*photos FOLDER`"):
+        open_data(folder)
+    assert not cache.exists()
+    assert len(prepare(source, cache / "own", progress=False).train) == 9
+    assert len(open_data(cache / "own").train) == 9
+
+
+def test_the_fingerprint_sees_names_labels_classes_and_revision(source):
+    items = source.splits["train"]
+    others = [
+        SimpleNamespace(**(vars(source) | change))
+        for change in (
+            {"revision": "2"},
+            {"classes": ("ape", "cat", "doe")},
+            {"splits": source.splits | {"train": items[1:]}},
+            {"splits": source.splits | {"train": (SimpleNamespace(name=items[0].name, label=1), *items[1:])}},
+            {"splits": source.splits | {"train": (SimpleNamespace(name="train/ape/x", label=0), *items[1:])}},
+        )
+    ]
+    assert len({fingerprint(other) for other in (source, *others)}) == 6
+    assert fingerprint(SimpleNamespace(**(vars(source) | {"name": "moved"}))) == fingerprint(source)
+
+
+@pytest.mark.parametrize(
+    ("platform", "variables", "expected"),
+    [
+        ("linux", {"MINIALEX_CACHE": "here"}, Path("here")),
+        ("linux", {}, Path.home() / ".cache" / "minialex"),
+        ("linux", {"XDG_CACHE_HOME": "xdg"}, Path("xdg") / "minialex"),
+        ("darwin", {}, Path.home() / "Library" / "Caches" / "minialex"),
+        ("win32", {"LOCALAPPDATA": "local"}, Path("local") / "minialex"),
+        ("win32", {}, Path.home() / "AppData" / "Local" / "minialex"),
+    ],
+)
+def test_the_cache_lies_where_the_platform_keeps_caches(monkeypatch, platform, variables, expected):
+    for name in ("MINIALEX_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(module.sys, "platform", platform)
+    assert default_cache() == expected
+
+
+def test_the_command_reports_in_one_line(source, folder, tmp_path, capsys):
+    assert main_status(main, [str(folder), str(tmp_path / "packed"), "--workers", "1"]) == 0
+    assert capsys.readouterr().out == (
+        f"{tmp_path / 'packed'}: 3 classes, 9 train and 3 val images; converted: 2 grey; left out: 1\n"
+    )
+    assert main_status(main, [str(tmp_path / "nowhere"), str(tmp_path / "packed")]) == 2
+
+
+def test_original_photographs(real_data, tmp_path):
+    """Twenty ImageNet originals: other shapes than square, and the index says what they were."""
+    import tarfile
+
+    with tarfile.open(real_data / "imagenet_samples" / "imagenet_samples_97.tar") as tar:
+        for k, member in enumerate(member for member in tar if member.isreg()):
+            for split in ("train", "val") if k < 20 else ():
+                path = tmp_path / "photos" / split / member.name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(tar.extractfile(member).read())
+    packed = prepare(open_source(tmp_path / "photos"), tmp_path / "packed", progress=False)
+    assert len(packed.train) == len(packed.val) == 20 and not packed.index["rejected"]
+    assert json.loads((tmp_path / "packed" / "index.json").read_text()) == packed.index
+    assert 80 < packed.mean.mean() < 150 and packed.mean.std(axis=(0, 1)).min() > 5
