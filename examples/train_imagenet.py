@@ -55,7 +55,7 @@ def arguments(argv):
         "--workers", type=int, metavar="N", default=cores, help="threads that decode images (%(default)s)"
     )
     net = parser.add_argument_group("network")
-    net.add_argument("--variant", choices=alexnet.VARIANTS, default="bn", help="which AlexNet (%(default)s)")
+    net.add_argument("--variant", choices=alexnet.VARIANTS, default="code2012", help="which AlexNet (%(default)s)")
     net.add_argument("--width", type=float, metavar="F", default=1.0, help="factor on every hidden layer (%(default)s)")
     how = parser.add_argument_group("training (what is not given is the recipe's)")
     how.add_argument("--epochs", type=int, metavar="N", help="passes over the training images")
