@@ -118,7 +118,7 @@ def _notes(image: Image.Image, name: str) -> tuple[str, ...]:
         mode: mode != "RGB",
         "alpha": image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info,
         "first frame": getattr(image, "is_animated", False),
-        f"orientation {orientation}": orientation != 1,
+        f"orientation {orientation}": orientation in range(2, 9),  # 1 is upright, 0 means nothing
         "damaged metadata": bool(_heard.warnings),
         f"{image.format} named {suffix}": suffix
         and ALIASES.get(claimed, claimed) != ALIASES.get(image.format, image.format),

@@ -162,13 +162,17 @@ def test_one_bit_is_black_and_white():
     assert notes == ("1-bit",)
 
 
-def test_orientation_is_noted_and_not_applied():
+@pytest.mark.parametrize(
+    ("orientation", "notes"),
+    [(0, ()), (1, ()), (2, ("orientation 2",)), (6, ("orientation 6",)), (8, ("orientation 8",)), (9, ())],
+)
+def test_orientation_is_noted_and_not_applied(orientation, notes):
     pixels = random_pixels(6, 9, 3)
     exif = Image.Exif()
-    exif[0x0112] = 6
-    image, notes = decode(encode(pixels, exif=exif.tobytes()))
+    exif[0x0112] = orientation
+    image, found = decode(encode(pixels, exif=exif.tobytes()))
     np.testing.assert_array_equal(image, pixels)
-    assert notes == ("orientation 6",)
+    assert found == notes
 
 
 def test_the_first_frame_of_an_animation():
