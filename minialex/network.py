@@ -30,8 +30,8 @@ def trace(layers, input_shape, params: dict, state: dict, rng, *, xp, dtype="flo
         taken = sorted((params.keys() | state.keys()) & (new.keys() | new_state.keys()))
         if taken:
             raise ValueError(f"two layers both have {', '.join(taken)}: each needs a name of its own")
-        params.update({name: xp.asarray(value, dtype) for name, value in new.items()})
-        state.update({name: xp.asarray(value, dtype) for name, value in new_state.items()})
+        params.update({name: xp.array(value, dtype, order="C") for name, value in new.items()})
+        state.update({name: xp.array(value, dtype, order="C") for name, value in new_state.items()})
         x, _ = layer.forward(params, x, state=state, train=False, rng=None, ops=reference)
         yield layer, x.shape[1:]
 
