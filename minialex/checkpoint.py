@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as to_bytes
 
 from minialex.backend import to_numpy
 from minialex.errors import UserError
@@ -42,14 +42,14 @@ def save(path: str | Path, snapshot: Snapshot) -> None:
     Raises RunError where the file cannot be written; an older file of that name is then still whole.
     """
     tensors = {
-        f"{group}/{name}": np.ascontiguousarray(to_numpy(value))
+        f"{group}/{name}": np.asarray(to_numpy(value), order="C")
         for group in GROUPS
         for name, value in getattr(snapshot, group).items()
     }
     tensors["mean"] = snapshot.mean
     rest = {key: getattr(snapshot, key) for key in ("config", "epoch", "step", "history", "sums")}
-    metadata = {"minialex": json.dumps(rest)}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+    data = to_bytes(tensors, {"minialex": json.dumps(rest)})
+    write_atomically(path, lambda temporary: temporary.write_bytes(data))
 
 
 def load(path: str | Path, *, xp) -> Snapshot:
@@ -63,9 +63,9 @@ def load(path: str | Path, *, xp) -> Snapshot:
                 group, _, name = key.partition("/")
                 if name:
                     groups[group][name] = xp.asarray(file.get_tensor(key))
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        return Snapshot(**groups, mean=mean, **rest)
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path} is not a whole checkpoint of minialex ({error})") from error
-    return Snapshot(**groups, mean=mean, **rest)
 
 
 def name_of(snapshot: Snapshot) -> str:
@@ -80,5 +80,5 @@ def latest(folder: str | Path) -> Path | None:
 
 def keep_newest(folder: str | Path, count: int) -> None:
     """Remove all but the newest `count` checkpoints; the best one has another name and stays."""
-    for path in sorted(Path(folder).glob("[0-9]*-[0-9]*.safetensors"))[:-count]:
+    for path in sorted(Path(folder).glob("[0-9]*-[0-9]*.safetensors"), reverse=True)[count:]:
         path.unlink()

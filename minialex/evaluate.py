@@ -18,7 +18,10 @@ class Score:
 
 
 def evaluate(layers, params, state, batches: Iterable, *, ops: Ops = reference) -> Score:
-    """The score of a network over batches (x, t), in its testing form."""
+    """The score of a network over batches of images x (N,H,W,C) and labels t (N,), in its testing form.
+
+    A smaller batch counts for as many images as it has. Raises ValueError where there is no batch.
+    """
     sums, count = [0.0, 0.0, 0.0], 0
     for x, t in batches:
         logits, _ = network.forward(layers, params, x, state=state, train=False, ops=ops)
@@ -26,10 +29,15 @@ def evaluate(layers, params, state, batches: Iterable, *, ops: Ops = reference) 
         values = (loss * len(t), correct(logits, t, 1), correct(logits, t, 5))
         sums = [total + float(value) for total, value in zip(sums, values, strict=True)]
         count += len(t)
+    if not count:
+        raise ValueError("nothing to evaluate: there was no batch")
     return Score(*(total / count for total in sums))
 
 
 def correct(logits, t, k: int):
-    """How many rows of logits (N,M) have their label t (N,) among the k largest: top-k of section 2."""
-    best = xp_of(logits).argsort(-logits, axis=1)[:, :k]  # (N,k)
+    """How many rows of logits (N,M) have their label t (N,) among the k largest: top-k of section 2.
+
+    Of equal logits the earlier class comes first, on any backend: a network that has died is not right by chance.
+    """
+    best = xp_of(logits).argsort(-logits, axis=1, kind="stable")[:, :k]  # (N,k)
     return (best == t[:, None]).sum()

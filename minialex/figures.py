@@ -35,7 +35,8 @@ def kernels(W: np.ndarray, path: Path, columns: int = 16) -> None:
 
     One scale for all of them, grey for a weight of 0: scaled one by one, a dead kernel would look like a busy one.
     """
-    _save(image_grid(np.moveaxis(0.5 + W / (2 * np.abs(W).max()), 3, 0), columns), path)
+    largest = np.abs(W).max() or 1.0
+    _save(image_grid(np.moveaxis(0.5 + W / (2 * largest), 3, 0), columns), path)
 
 
 def image_grid(images: np.ndarray, columns: int) -> Figure:
