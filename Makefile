@@ -1,4 +1,4 @@
-# make train   trains the default network on the built-in images and leaves its results in runs/toy
+# make train   trains the default network on the built-in images and leaves its results in a new folder of runs/
 # make test    runs the tests
 #
 # Each sets up .venv by itself. PYTHON names another interpreter, ARGS is passed on:
@@ -11,11 +11,11 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 .PHONY: help train test
 
 help:
-	@echo "make train   trains on the built-in images; results in runs/toy"
+	@echo "make train   trains on the built-in images; results in a new folder of runs/"
 	@echo "make test    runs the tests"
 
 train: $(VENV)/ready
-	$(BIN)/python examples/train_imagenet.py --out runs/toy $(ARGS)
+	$(BIN)/python examples/train_imagenet.py $(ARGS)
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest $(ARGS)
