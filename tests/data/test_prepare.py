@@ -243,6 +243,15 @@ def test_damaged_bytes_give_an_image_or_a_reason(noise, format, at):
         assert image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
 
 
+def test_a_lack_of_memory_is_not_the_images_fault(monkeypatch):
+    def fail(image):
+        raise MemoryError
+
+    monkeypatch.setattr(module, "_to_rgb", fail)
+    with pytest.raises(MemoryError):
+        decode(encode(random_pixels(4, 4, 3)))
+
+
 # Resizing
 
 
@@ -447,6 +456,17 @@ def test_a_disk_that_fills_up_ends_the_run_and_leaves_no_litter(source, tmp_path
     assert sorted(contents(tmp_path / "packed")) == left
     prepare(source, tmp_path / "packed", progress=False)
     verify(tmp_path / "packed")
+
+
+def test_no_file_has_its_name_before_it_is_whole(source, tmp_path, monkeypatch):
+    def replace(temporary, path):
+        assert np.load(temporary).shape == (3, 256, 256, 3) and not path.exists()
+        raise OSError("stopped before the renaming")
+
+    monkeypatch.setattr(module.os, "replace", replace)
+    with pytest.raises(RunError, match="stopped before the renaming"):
+        prepare(source, tmp_path / "packed", progress=False)
+    assert not contents(tmp_path / "packed")
 
 
 def test_a_source_that_cannot_be_read_any_more_is_no_broken_image(source, folder, tmp_path):
