@@ -1,7 +1,7 @@
 """The networks, each a table to be held against the paper: paper, code2012, caffe, owt, bn."""
 
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 
 from minialex.layers import LRN, BatchNorm, Conv, Dropout, Flatten, Layer, Linear, MapNorm, MaxPool, ReLU
 
@@ -167,7 +167,7 @@ def build(variant: str, *, classes: int = 1000, width: float = 1.0) -> Network:
     """
     if variant not in VARIANTS:
         raise ValueError(f"no variant {variant!r}: there are {', '.join(VARIANTS)}")
-    if classes < 2 or width <= 0:
+    if classes < 2 or not 0 < width < inf:
         raise ValueError(f"classes={classes}, width={width}: it needs 2 classes or more and a width above 0")
     size = 227 if variant == "caffe" else 224
     return Network(variant, (size, size, 3), VARIANTS[variant](classes, Width(width)))

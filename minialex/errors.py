@@ -12,8 +12,19 @@ class RunError(Exception):
     """A run that failed (a loss that is NaN, a full disk): one line; exit status 1."""
 
 
+class Stopped(Exception):
+    """A run that a signal ended after it had saved everything; exit status 128 + the signal's number."""
+
+    def __init__(self, signal_number: int, message: str):
+        super().__init__(message)
+        self.signal_number = signal_number
+
+
 def main_status(main: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> int:
-    """Run `main(argv)` and return its exit status: 0 or its own, 1 for RunError, 2 for UserError, 130 for Ctrl-C."""
+    """Run `main(argv)` and return its exit status: 0 or its own, 1 for RunError, 2 for UserError, 130 for Ctrl-C.
+
+    A signal that a run handled itself gives 128 and its number: 143 for SIGTERM.
+    """
     try:
         return main(argv) or 0
     except UserError as error:
@@ -22,5 +33,8 @@ def main_status(main: Callable[[list[str] | None], int | None], argv: list[str] 
     except RunError as error:
         print(f"failed: {error}", file=sys.stderr)
         return 1
+    except Stopped as stop:
+        print(stop, file=sys.stderr)
+        return 128 + stop.signal_number
     except KeyboardInterrupt:
         return 130

@@ -8,7 +8,7 @@ network.py asks three things of a record, ours or a learner's own:
 
 input_shape has no batch axis; params and state are the network's whole flat dicts, only ever read. What a record may
 have beside them: init_state(input_shape) and update_state(state, cache) for running statistics, macs(params,
-output_shape) for the summary, and per_image = True where image n of y depends on image n of x alone.
+output_shape) for the summary, and per_image = True where image n of y depends on image n of x alone, and not on rng.
 """
 
 from collections.abc import Mapping
@@ -20,6 +20,7 @@ import numpy as np  # for initial values alone, which are made on the host
 
 from minialex.backend import xp_of
 from minialex.ops import Ops, batch_statistics, dropout_mask
+from minialex.ops.checks import require
 from minialex.ops.windows import pair
 
 Arrays = Mapping[str, Any]
@@ -98,7 +99,7 @@ def initial(layer: Conv | Linear, shape: tuple, rng) -> dict:
         bound = 1 / sqrt(prod(shape[:-1]))
         W, b = rng.uniform(-bound, bound, shape), rng.uniform(-bound, bound, shape[-1])
     else:
-        W, b = rng.normal(0.0, layer.sigma, shape), np.full(shape[-1], layer.bias)
+        W, b = rng.normal(0.0, layer.sigma, shape), np.full(shape[-1], float(layer.bias))
     return {f"{layer.name}.W": W, f"{layer.name}.b": b}
 
 
@@ -200,12 +201,16 @@ class Flatten(NoParameters):
 
 @dataclass(frozen=True)
 class Dropout(NoParameters):
-    """Dropout (4.2). In training `rng` gives the key of the mask; inverted moves the factor to training."""
+    """Dropout (4.2). In training `rng` gives the key of the mask, and ValueError is raised where it is missing.
+
+    inverted moves the factor from testing to training.
+    """
 
     p: float = 0.5
     inverted: bool = False
 
     def forward(self, params, x, *, state, train, rng, ops):
+        require(rng is not None or not train, "dropout in training draws a mask: it needs rng, a NumPy generator")
         mask = dropout_mask(x.shape, self.p, rng, xp=xp_of(x)) if train else None
         return ops.dropout.forward(x, mask=mask, p=self.p, inverted=self.inverted)
 
@@ -215,7 +220,10 @@ class Dropout(NoParameters):
 
 @dataclass(frozen=True)
 class BatchNorm:
-    """Batch normalisation: running = momentum * running + (1 - momentum) * batch, the variance unbiased there."""
+    """Batch normalisation: running = momentum * running + (1 - momentum) * batch, the variance unbiased there.
+
+    In training it raises ValueError for one value a channel, which has no variance.
+    """
 
     name: str
     eps: float = 1e-5
@@ -230,6 +238,7 @@ class BatchNorm:
         return {f"{self.name}.mean": np.zeros(C), f"{self.name}.var": np.ones(C)}
 
     def forward(self, params, x, *, state, train, rng, ops):
+        require(x.size > x.shape[-1] or not train, f"{self.name}: x has shape {x.shape}, it needs 2 values a channel")
         given = {} if train else {"mean": state[f"{self.name}.mean"], "var": state[f"{self.name}.var"]}
         gamma, beta = params[f"{self.name}.gamma"], params[f"{self.name}.beta"]
         return ops.batchnorm.forward(x, gamma, beta, eps=self.eps, **given)

@@ -30,8 +30,8 @@ def trace(layers, input_shape, params: dict, state: dict, rng, *, xp, dtype="flo
         taken = sorted((params.keys() | state.keys()) & (new.keys() | new_state.keys()))
         if taken:
             raise ValueError(f"two layers both have {', '.join(taken)}: each needs a name of its own")
-        params.update({name: xp.asarray(value, dtype) for name, value in new.items()})
-        state.update({name: xp.asarray(value, dtype) for name, value in new_state.items()})
+        params.update({name: xp.array(value, dtype, order="C") for name, value in new.items()})
+        state.update({name: xp.array(value, dtype, order="C") for name, value in new_state.items()})
         x, _ = layer.forward(params, x, state=state, train=False, rng=None, ops=reference)
         yield layer, x.shape[1:]
 
@@ -57,8 +57,9 @@ def backward(layers, params, caches, dlogits, *, ops: Ops = reference) -> dict:
 def backward_through(layers, caches, dy, *, ops: Ops, need_dx: bool) -> tuple:
     """Run dy back through the layers. Returns dx, or None where need_dx is False, and the gradients by name."""
     grads: dict = {}
-    for place in reversed(range(len(layers))):
-        dy, new = layers[place].backward(dy, caches[place], ops=ops, need_dx=need_dx or place > 0)
+    places = enumerate(zip(layers, caches, strict=True))
+    for place, (layer, cache) in reversed(list(places)):
+        dy, new = layer.backward(dy, cache, ops=ops, need_dx=need_dx or place > 0)
         grads.update(new)
     return dy, grads
 
@@ -78,19 +79,21 @@ def summary(layers, input_shape: tuple) -> str:
     Shapes are those that came out when an image was sent through, not those that a formula promised.
     """
     params: dict = {}
-    rows, macs_total = [], 0
+    rows, total, macs_total = [], 0, 0
     steps = trace(layers, input_shape, params, {}, generator(0, INIT), xp=get_backend("numpy"))
     for layer, shape in steps:
-        name = getattr(layer, "name", "")
-        count = sum(value.size for key, value in params.items() if name and key.startswith(f"{name}."))
+        before, total = total, sum(value.size for value in params.values())
         macs = layer.macs(params, shape) if hasattr(layer, "macs") else 0
         macs_total += macs
-        rows.append((name or type(layer).__name__, "x".join(map(str, shape)), f"{count:,}", f"{macs:,}"))
-    total = sum(value.size for value in params.values())
-    return _table([("layer", "output", "parameters", "multiply-adds"), *rows, ("total", "", f"{total:,}", f"{macs_total:,}")])
+        name = getattr(layer, "name", type(layer).__name__)
+        rows.append((name, "x".join(map(str, shape)), f"{total - before:,}", f"{macs:,}"))
+    return _table(
+        [("layer", "output", "parameters", "multiply-adds"), *rows, ("total", "", f"{total:,}", f"{macs_total:,}")]
+    )
 
 
 def _table(rows) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    line = "{:<%d}  {:>%d}  {:>%d}  {:>%d}" % tuple(widths)
-    return "\n".join(line.format(*row) for row in rows)
+    first, *others = widths
+    line = "  ".join([f"{{:<{first}}}", *(f"{{:>{width}}}" for width in others)])
+    return "\n".join(line.format(*row).rstrip() for row in rows)

@@ -32,13 +32,22 @@ def update(params: Mapping, velocity: Mapping, grads: Mapping, rates: Rates) -> 
     v <- momentum v - decay rate w - rate <dL/dw>;   w <- w + v
 
     The rate is inside the velocity: after a drop of the rate, what was gathered before it still counts in full.
+    Raises ValueError where shapes differ, or where a flat view of w or v would be a copy and the update be lost.
     """
     for name, w in params.items():
+        _check(name, w, velocity[name], grads[name])
         rate, decay = rates.of(w)
         for w_part, v, g in _blocks(w, velocity[name], grads[name]):
             v *= rates.momentum
             v -= rate * (decay * w_part + g)
             w_part += v
+
+
+def _check(name: str, w, v, g) -> None:
+    if not w.shape == v.shape == g.shape:
+        raise ValueError(f"{name} has shape {w.shape}: it needs a velocity and a gradient so, got {v.shape}, {g.shape}")
+    if not (w.flags.c_contiguous and v.flags.c_contiguous):
+        raise ValueError(f"{name}: it and its velocity need to be C-contiguous, to be updated in place")
 
 
 def _blocks(*arrays, size: int = 1 << 16):

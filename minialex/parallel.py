@@ -53,10 +53,16 @@ def _chunks(x):
 def by_image_chunks(layers: Sequence[Layer], pool: ThreadPoolExecutor) -> tuple[Layer, ...]:
     """Rewrite a table of layers for a CPU: each run of layers that look at one image at a time becomes ImageChunks.
 
-    Names of parameters survive. A layer that mixes images, or does not say `per_image`, stays as it is.
+    Names of parameters survive. A layer that mixes images, keeps running statistics, or does not say `per_image`,
+    stays as it is.
     """
+
+    def in_chunks(layer):
+        return getattr(layer, "per_image", False) and not hasattr(layer, "update_state")
+
     blas = ThreadpoolController()
     rewritten: list[Layer] = []
-    for per_image, run in groupby(layers, key=lambda layer: getattr(layer, "per_image", False)):
-        rewritten += [ImageChunks(tuple(run), pool, blas)] if per_image else run
+    for chunked, group in groupby(layers, key=in_chunks):
+        run = tuple(group)
+        rewritten += [ImageChunks(run, pool, blas)] if chunked else run
     return tuple(rewritten)

@@ -1,16 +1,16 @@
 """The packed format: images of 256x256 as plain .npy shards, and one JSON index.
 
-    index.json          classes, counts, checksums, what was converted or rejected, the recipe
-    train-00000.npy     uint8 (n,256,256,3), n <= 1024; numpy.load(..., mmap_mode="r") opens it
-    train-labels.npy    int64, for all shards of the split; the same for val
-    mean.npy            float32 (256,256,3), the mean of the training images
+index.json          classes, counts, checksums, what was converted or rejected, the recipe
+train-00000.npy     uint8 (n,256,256,3), n <= 1024; numpy.load(..., mmap_mode="r") opens it
+train-labels.npy    int64, for all shards of the split; the same for val
+mean.npy            float32 (256,256,3), the mean of the training images
 """
 
 import hashlib
 import io
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,15 +64,44 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
+class Subset:
+    """Some images of a split, by their indices in it."""
+
+    split: Split
+    indices: np.ndarray  # (n,) int64
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.split.labels[self.indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def images(self, indices) -> np.ndarray:
+        """The images at `indices` of this subset: uint8 (n,256,256,3)."""
+        return self.split.images(self.indices[indices])
+
+
+@dataclass(frozen=True, eq=False)
 class Packed:
     """A prepared data set: label k is `classes[k]`; `mean` is float32 (256,256,3) in pixels 0..255."""
 
     folder: Path
     classes: tuple[str, ...]
     mean: np.ndarray
-    train: Split
-    val: Split
+    train: Split | Subset
+    val: Split | Subset
     index: dict
+
+    def first_classes(self, count: int) -> "Packed":
+        """The same data with its first `count` classes alone; the mean stays that of all.
+
+        Raises UserError for fewer than 2 or more than there are.
+        """
+        if not 2 <= count <= len(self.classes):
+            raise UserError(f"{count} classes of {len(self.classes)}: it needs 2 to {len(self.classes)}")
+        train, val = (Subset(part, np.flatnonzero(part.labels < count)) for part in (self.train, self.val))
+        return replace(self, classes=self.classes[:count], train=train, val=val)
 
 
 def open_packed(folder: str | Path) -> Packed:
@@ -124,9 +153,7 @@ def _open_split(folder: Path, split: str, index: dict) -> Split:
     labels = _load_small(folder, f"{split}-labels.npy", index)
     shards = index["shards"][split]
     files = tuple(_inside(folder, shard["file"]) for shard in shards)
-    offsets = tuple(
-        _open_shard(file, (shard["count"], *IMAGE)) for file, shard in zip(files, shards, strict=True)
-    )
+    offsets = tuple(_open_shard(file, (shard["count"], *IMAGE)) for file, shard in zip(files, shards, strict=True))
     starts = np.cumsum([0] + [shard["count"] for shard in shards])
     _check_array(folder / f"{split}-labels.npy", labels, (int(starts[-1]),), np.int64)
     if len(labels) == 0 or not 0 <= labels.min() <= labels.max() < len(index["classes"]):

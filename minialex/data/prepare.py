@@ -144,9 +144,7 @@ def resize_crop(image: np.ndarray) -> np.ndarray:
 # Preparation
 
 
-def prepare(
-    source: Source, folder: str | Path, *, workers: int | None = None, progress: bool = True
-) -> Packed:
+def prepare(source: Source, folder: str | Path, *, workers: int | None = None, progress: bool = True) -> Packed:
     """Decode all images of `source` into packed shards in `folder`, and open the result.
 
     Broken images are named on stderr, counted, and left out. What a run before this one finished is kept,

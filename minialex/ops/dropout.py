@@ -41,7 +41,7 @@ def dropout_mask(shape, p, rng, *, xp, dtype="bool"):
     require(0 <= p < 1, f"dropout: p is {p}, it needs 0 <= p < 1")
     key = int(rng.integers(2**64, dtype="uint64"))
     bits = splitmix64(key, prod(shape), xp=xp)
-    return (bits >= int(p * 2**64)).reshape(shape).astype(dtype)
+    return (bits >= xp.uint64(p * 2**64)).reshape(shape).astype(dtype)
 
 
 def splitmix64(key, count, *, xp):
@@ -50,7 +50,8 @@ def splitmix64(key, count, *, xp):
     Its state only counts up by a constant, so that output i is a hash of key + (i + 1) times the constant
     (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). Arithmetic is modulo 2^64.
     """
-    z = xp.arange(1, count + 1, dtype=xp.uint64) * 0x9E3779B97F4A7C15 + key
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB
+    u64 = xp.uint64  # CuPy 14 overflows on Python's own ints above the largest int64
+    z = xp.arange(1, count + 1, dtype=u64) * u64(0x9E3779B97F4A7C15) + u64(key)
+    z = (z ^ (z >> 30)) * u64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> 27)) * u64(0x94D049BB133111EB)
     return z ^ (z >> 31)

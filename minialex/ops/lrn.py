@@ -17,7 +17,8 @@ def lrn_forward(x, *, n=5, k=2.0, alpha=1e-4, beta=0.75, groups=1):
     """
     _check(x, n, k, groups)
     s = k + alpha * _window_sum(x * x, n, groups)
-    return x * s**-beta, (x, s, n, alpha, beta, groups)
+    scale = s**-beta  # kept: a power costs more than all the rest of the backward pass
+    return x * scale, (x, s, scale, n, alpha, beta, groups)
 
 
 def lrn_backward(dy, cache):
@@ -27,8 +28,8 @@ def lrn_backward(dy, cache):
 
     dy (N,H,W,C) -> dx (N,H,W,C).
     """
-    x, s, n, alpha, beta, groups = cache
-    direct = dy * s**-beta
+    x, s, scale, n, alpha, beta, groups = cache
+    direct = dy * scale
     return direct - 2 * alpha * beta * x * _window_sum(direct * x / s, n, groups)
 
 

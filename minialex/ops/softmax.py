@@ -47,4 +47,7 @@ def _check(logits, t):
     require(t.dtype.kind in "iu", f"softmax: t has type {t.dtype}, it needs integers")
     if xp_of(t) is get_backend("numpy"):  # on a GPU this look would make every step wait
         classes = logits.shape[1]
-        require(bool((0 <= t).all() and (t < classes).all()), f"softmax: labels reach from {t.min()} to {t.max()}, they need 0..{classes - 1}")
+        require(
+            bool((0 <= t).all() and (t < classes).all()),
+            f"softmax: labels reach from {t.min()} to {t.max()}, they need 0..{classes - 1}",
+        )

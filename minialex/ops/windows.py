@@ -27,7 +27,9 @@ def output_size(size: int, kernel: int, stride: int, before: int = 0, after: int
     if kernel < 1 or stride < 1:
         raise ValueError(f"kernel {kernel} and stride {stride}: both need to be at least 1")
     if size + before + after < kernel:
-        raise ValueError(f"a window of {kernel} needs at least {kernel} pixels, got {size} + {before + after} of padding")
+        raise ValueError(
+            f"a window of {kernel} needs at least {kernel} pixels, got {size} + {before + after} of padding"
+        )
     return (size + before + after - kernel) // stride + 1
 
 

@@ -1,0 +1,61 @@
+"""What does a trained network see in an image? Prints its five likeliest classes."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from minialex import alexnet, checkpoint, network
+from minialex.data.augment import center_crop, subtract_mean
+from minialex.data.prepare import BrokenImage, decode, resize_crop
+from minialex.errors import UserError, main_status
+from minialex.ops import softmax
+
+BAR = 30  # characters at 100%
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("image", type=Path, help="an image file, of any size")
+    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="folder of a training run")
+    args = parser.parse_args(argv)
+    snapshot = load(args.run)
+    probabilities = predict(snapshot, read(args.image))
+    for label in np.argsort(-probabilities)[:5]:
+        p = probabilities[label]
+        print(f"{p:6.1%}  {'█' * round(p * BAR):<{BAR}}  {snapshot.config['classes'][label]}")
+
+
+def load(run: Path) -> checkpoint.Snapshot:
+    """The best checkpoint of a run, or the newest where no epoch has ended yet."""
+    best = run / "checkpoints" / "best.safetensors"
+    path = best if best.exists() else checkpoint.latest(run / "checkpoints")
+    if path is None:
+        raise UserError(f"{run} is no folder of a training run: it has no checkpoints")
+    return checkpoint.load(path, xp=np)
+
+
+def read(path: Path) -> np.ndarray:
+    """The image as training saw its images: uint8 (256,256,3)."""
+    try:
+        image, _ = decode(path.read_bytes(), path.name)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except BrokenImage as error:
+        raise UserError(f"{path} is no image that can be read: {error}") from error
+    return resize_crop(image)
+
+
+def predict(snapshot: checkpoint.Snapshot, image: np.ndarray) -> np.ndarray:
+    """Probabilities (classes,) of the central crop."""
+    config = snapshot.config
+    net = alexnet.build(config["variant"], classes=len(config["classes"]), width=config["width"])
+    crops, offsets, mirrored = center_crop(image[None], net.input_shape[0])
+    x = subtract_mean(crops, snapshot.mean, offsets, mirrored, config["dtype"])
+    logits, _ = network.forward(net.layers, snapshot.params, x, state=snapshot.state, train=False)
+    return softmax(logits)[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main_status(main))

@@ -1,0 +1,112 @@
+"""Train AlexNet: on the toy set by default, with --data on any folder of labelled photographs.
+
+Ctrl-C finishes the step and saves; --resume --out DIR goes on, bit for bit as if nothing had happened.
+"""
+
+import argparse
+import itertools
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from minialex import alexnet, train
+from minialex.backend import get_backend
+from minialex.data.packed import Packed
+from minialex.data.prepare import open_data
+from minialex.errors import UserError, main_status
+from minialex.parallel import by_image_chunks
+from minialex.recipes import RECIPES, recipe_for
+
+DATA_HELP = """a folder (or .tar) with train/CLASS/ and val/CLASS/ of images, prepared once into a cache, or a folder
+prepared before; without it, the toy set that minialex draws"""
+BACKEND_HELP = "auto takes CuPy where a GPU works, else NumPy (%(default)s)"
+
+
+def main(argv=None):
+    args = arguments(argv)
+    xp = get_backend(args.backend)
+    packed = open_data(args.data, workers=args.workers)
+    packed = packed.first_classes(args.classes) if args.classes else packed
+    config = configure(args, packed)
+    folder = args.out or new_folder(Path("runs"), f"{config.data}-{config.variant}")
+    with ThreadPoolExecutor(args.threads) as pool, threadpool_limits(args.threads):
+        snapshot = train.resume(config, folder, xp=xp) if args.resume else fresh(config, packed, folder, xp)
+        layers = config.network().layers
+        if xp is np:
+            layers = by_image_chunks(layers, pool)
+        print(f"{introduction(config, packed, xp, args.threads)}; everything goes to {folder}")
+        record = train.Trainer(config, packed, snapshot, layers, folder, xp).run()
+    print(f"done: top-1 {record['val_top1']:.1%}, top-5 {record['val_top5']:.1%} on {len(packed.val):,} images")
+    print(f"look at {folder / 'curves.png'} and {folder / 'conv1.png'}; checkpoints are in {folder / 'checkpoints'}")
+
+
+def arguments(argv):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    cores = os.cpu_count()
+    data = parser.add_argument_group("data")
+    data.add_argument("--data", type=Path, metavar="DIR", help=DATA_HELP)
+    data.add_argument("--classes", type=int, metavar="N", help="the first N classes of the data alone")
+    data.add_argument(
+        "--workers", type=int, metavar="N", default=cores, help="threads that decode images (%(default)s)"
+    )
+    net = parser.add_argument_group("network")
+    net.add_argument("--variant", choices=alexnet.VARIANTS, default="code2012", help="which AlexNet (%(default)s)")
+    net.add_argument("--width", type=float, metavar="F", default=1.0, help="factor on every hidden layer (%(default)s)")
+    how = parser.add_argument_group("training (what is not given is the recipe's)")
+    how.add_argument("--epochs", type=int, metavar="N", help="passes over the training images")
+    how.add_argument("--batch", type=int, metavar="N", help="images in a step")
+    how.add_argument("--lr", type=float, metavar="R", help="first learning rate, of weights and biases")
+    how.add_argument("--seed", type=int, metavar="N", default=0, help="of weights, order, crops, dropout (%(default)s)")
+    how.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="of arithmetic (%(default)s)")
+    where = parser.add_argument_group("machine and files")
+    where.add_argument("--backend", choices=("numpy", "cupy", "auto"), default="auto", help=BACKEND_HELP)
+    where.add_argument("--threads", type=int, metavar="N", default=cores, help="threads of arithmetic (%(default)s)")
+    where.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; without it, a new one in runs/")
+    where.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    args = parser.parse_args(argv)
+    check(args)
+    return args
+
+
+def check(args) -> None:
+    for name in ("classes", "workers", "width", "epochs", "batch", "lr", "threads"):
+        value = getattr(args, name)
+        if value is not None and value <= 0:
+            raise UserError(f"--{name} is {value}: it needs to be above 0")
+    if args.resume and not args.out:
+        raise UserError("--resume needs --out, the folder of the run to go on with")
+
+
+def configure(args, packed: Packed) -> train.Config:
+    """The recipe for so many classes, with what the command line changed."""
+    recipe = RECIPES[recipe_for(len(packed.classes))]
+    changed = {"epochs": args.epochs, "batch": args.batch, "rate": args.lr, "bias_rate": args.lr}
+    recipe = replace(recipe, **{name: value for name, value in changed.items() if value is not None})
+    name = args.data.resolve().stem if args.data else "toy"
+    return train.Config(name, args.variant, args.width, packed.classes, recipe, args.seed, args.dtype)
+
+
+def fresh(config, packed, folder, xp):
+    if (folder / "checkpoints").exists():
+        raise UserError(f"{folder} holds a run already: go on with --resume, or choose another --out")
+    return train.start(config, packed, xp=xp)
+
+
+def introduction(config, packed, xp, threads) -> str:
+    images, classes = len(packed.train), len(packed.classes)
+    machine = f"NumPy, {threads} threads" if xp is np else "CuPy"
+    return f"{config.variant} at width {config.width}, {images:,} images of {classes} classes, on {machine}"
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """parent/name-1, or the first number that is not taken."""
+    return next(path for n in itertools.count(1) if not (path := parent / f"{name}-{n}").exists())
+
+
+if __name__ == "__main__":
+    sys.exit(main_status(main))

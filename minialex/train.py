@@ -1,0 +1,252 @@
+"""The training loop: step, log, validate, checkpoint, resume."""
+
+import json
+import math
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from minialex import alexnet, checkpoint, figures, health, network, optim
+from minialex.backend import to_numpy
+from minialex.checkpoint import Snapshot
+from minialex.data.batches import train_batches, val_batches
+from minialex.data.packed import Packed
+from minialex.errors import RunError, Stopped, UserError
+from minialex.evaluate import correct, evaluate
+from minialex.files import write_atomically
+from minialex.ops import Ops, reference
+from minialex.recipes import Recipe
+from minialex.rng import DROPOUT, INIT, generator
+
+KEPT = 2  # checkpoints beside the best one: half a GB each for the full network
+SAVE_EVERY = 600  # seconds within an epoch
+
+
+@dataclass(frozen=True)
+class Config:
+    """What decides the numbers of a run: two runs of one config are the same bit for bit on one machine."""
+
+    data: str
+    variant: str
+    width: float
+    classes: tuple[str, ...]
+    recipe: Recipe
+    seed: int = 0
+    dtype: str = "float32"
+
+    def network(self) -> alexnet.Network:
+        return alexnet.build(self.variant, classes=len(self.classes), width=self.width)
+
+    def plain(self) -> dict:
+        """The config as JSON has it: lists for tuples, the kind of the schedule beside its numbers."""
+        plain = asdict(self) | {"schedule": type(self.recipe.schedule).__name__}
+        return json.loads(json.dumps(plain))
+
+
+def step(layers, params, velocity, state, x, t, *, rates, rng, ops: Ops = reference) -> tuple:
+    """One step of section 5 on a batch x (N,H,W,3), t (N,): params and velocity are updated in place.
+
+    Returns the loss (an array without axes: on a GPU nothing has waited yet), the logits (N,M) and the new state.
+    """
+    logits, caches = network.forward(layers, params, x, state=state, train=True, rng=rng, ops=ops)
+    loss, cache = ops.softmax_cross_entropy.forward(logits, t)
+    dlogits = ops.softmax_cross_entropy.backward(1.0, cache)
+    grads = network.backward(layers, params, caches, dlogits, ops=ops)
+    optim.update(params, velocity, grads, rates)
+    return loss, logits, network.update_state(layers, state, caches)
+
+
+def start(config: Config, packed: Packed, *, xp) -> Snapshot:
+    """The snapshot before the first step: fresh parameters, velocities of zero."""
+    net, rng = config.network(), generator(config.seed, INIT)
+    params, state = network.init(net.layers, net.input_shape, rng, xp=xp, dtype=config.dtype)
+    return Snapshot(params, optim.init_velocity(params), state, packed.mean, config.plain())
+
+
+def resume(config: Config, folder: Path, *, xp) -> Snapshot:
+    """The newest snapshot of a run's folder. Raises UserError where there is none, or its config is another."""
+    path = checkpoint.latest(folder / "checkpoints")
+    if path is None:
+        raise UserError(f"{folder} has no checkpoint to resume from: start without --resume")
+    snapshot = checkpoint.load(path, xp=xp)
+    mine, its = (_but_for_epochs(plain) for plain in (config.plain(), snapshot.config))
+    different = [key for key in mine if mine[key] != its.get(key)]
+    if different:
+        raise UserError(f"{path} was made with another {', '.join(different)}: resume with the same, or start anew")
+    snapshot.config = config.plain()
+    return snapshot
+
+
+def _but_for_epochs(plain: dict) -> dict:
+    """A finished run may be prolonged."""
+    return plain | {"recipe": plain["recipe"] | {"epochs": None}}
+
+
+def rates_at(snapshot: Snapshot, recipe: Recipe, steps: int) -> optim.Rates:
+    """The rates of a snapshot's next step, with so many steps in an epoch: the recipe's, scaled by its schedule."""
+    errors = [record["val_error"] for record in snapshot.history]
+    scale = recipe.schedule.scale(snapshot.epoch, errors)
+    scale *= optim.warm_up(snapshot.epoch * steps + snapshot.step, recipe.warm_up)
+    return optim.Rates(recipe.rate * scale, recipe.bias_rate * scale, recipe.momentum, recipe.decay, recipe.bias_decay)
+
+
+@dataclass
+class Trainer:
+    """A run under way. `layers` are the config's network as this machine runs it; `folder` is where the run is kept."""
+
+    config: Config
+    packed: Packed
+    snapshot: Snapshot
+    layers: tuple
+    folder: Path
+    xp: object
+
+    def run(self) -> dict:
+        """Train to the last epoch and return its record.
+
+        Raises RunError at a loss that is no number, and Stopped at Ctrl-C or SIGTERM, when the step is done and saved.
+        """
+        now, recipe, images = self.snapshot, self.config.recipe, len(self.packed.train)
+        (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        _write_text(self.folder / "config.json", json.dumps(now.config, indent=2))
+        done = now.epoch * images + now.step * recipe.batch
+        with _signals() as caught, tqdm(total=recipe.epochs * images, initial=done, unit="img", disable=None) as bar:
+            while now.epoch < recipe.epochs:
+                bar.set_description(f"epoch {now.epoch + 1}/{recipe.epochs}")
+                self._train_epoch(bar, caught)
+                self._finish_epoch()
+        return now.history[-1]
+
+    def _train_epoch(self, bar, caught: list) -> None:
+        """The steps that are left of the snapshot's epoch."""
+        now, saved = self.snapshot, time.monotonic()
+        for x, t in self._batches(train_batches, seed=self.config.seed, epoch=now.epoch, start_step=now.step):
+            began = time.monotonic()
+            loss, logits = self._step(x, t)
+            self._add(loss=loss * len(t), top1=int(correct(logits, t, 1)), images=len(t))
+            self._add(seconds=time.monotonic() - began)
+            bar.set_postfix(loss=f"{loss:.2f}", refresh=False)
+            bar.update(len(t))
+            if caught:
+                self._save()
+                raise Stopped(caught[0], f"stopped and saved; to go on: --resume --out {self.folder}")
+            if time.monotonic() - saved > SAVE_EVERY:
+                self._save()
+                saved = time.monotonic()
+
+    def _step(self, x, t) -> tuple:
+        now, config = self.snapshot, self.config
+        rates = rates_at(now, config.recipe, math.ceil(len(self.packed.train) / config.recipe.batch))
+        rng = generator(config.seed, DROPOUT, now.epoch, now.step)
+        loss, logits, now.state = step(self.layers, now.params, now.velocity, now.state, x, t, rates=rates, rng=rng)
+        loss = float(loss)
+        self._check_finite(loss, x)
+        now.step += 1
+        return loss, logits
+
+    def _batches(self, batches, **position) -> Iterator:
+        split = self.packed.train if batches is train_batches else self.packed.val
+        size, batch = self.config.network().input_shape[0], self.config.recipe.batch
+        return batches(split, self.packed.mean, size=size, batch=batch, xp=self.xp, dtype=self.config.dtype, **position)
+
+    def _add(self, **values) -> None:
+        sums = self.snapshot.sums
+        for name, value in values.items():
+            sums[name] = sums.get(name, 0) + value
+
+    def _finish_epoch(self) -> None:
+        """Validate, add the epoch's record to the history, warn, save, draw."""
+        now, began = self.snapshot, time.monotonic()
+        score = evaluate(self.layers, now.params, now.state, self._batches(val_batches))
+        some, _ = next(self._batches(val_batches))
+        self._check_finite(score.loss, some)
+        record = self._record(score, time.monotonic() - began)
+        now.history, now.epoch, now.step, now.sums = [*now.history, record], now.epoch + 1, 0, {}
+        tqdm.write(_line(record))
+        warnings = health.warnings(
+            self.config.network().layers,
+            now.params,
+            now.state,
+            some,
+            loss=record["loss"],
+            classes=len(self.config.classes),
+        )
+        for warning in warnings:
+            tqdm.write(f"  ! {warning}")
+        self._save()
+        self._show()
+
+    def _record(self, score, seconds: float) -> dict:
+        now = self.snapshot
+        images, trained = now.sums["images"], now.sums["seconds"]
+        return {
+            "epoch": now.epoch + 1,
+            "rate": rates_at(now, self.config.recipe, math.ceil(images / self.config.recipe.batch)).weights,
+            "loss": now.sums["loss"] / images,
+            "top1": now.sums["top1"] / images,
+            "val_loss": score.loss,
+            "val_top1": score.top1,
+            "val_top5": score.top5,
+            "val_error": 1 - score.top1,
+            "images_per_second": images / trained,
+            "seconds": trained + seconds,
+        }
+
+    def _check_finite(self, loss: float, x) -> None:
+        if not math.isfinite(loss):
+            now = self.snapshot
+            where = health.first_not_finite(self.config.network().layers, now.params, now.state, x) or "the loss alone"
+            raise RunError(
+                f"the loss is {loss} in epoch {now.epoch + 1}, step {now.step + 1}, first seen in {where}. The last "
+                f"checkpoint in {self.folder / 'checkpoints'} is good: start anew with a lower --lr"
+            )
+
+    def _save(self) -> None:
+        """Write the newest checkpoint, and the best one where this epoch has been the best."""
+        now, folder = self.snapshot, self.folder / "checkpoints"
+        checkpoint.save(folder / checkpoint.name_of(now), now)
+        errors = [record["val_error"] for record in now.history]
+        if now.step == 0 and errors and errors[-1] == min(errors):
+            checkpoint.save(folder / "best.safetensors", now)
+        checkpoint.keep_newest(folder, KEPT)
+
+    def _show(self) -> None:
+        """What a person looks at after an epoch: log.jsonl, curves.png, conv1.png."""
+        now = self.snapshot
+        _write_text(self.folder / "log.jsonl", "".join(json.dumps(record) + "\n" for record in now.history))
+        figures.curves(now.history, self.folder / "curves.png")
+        figures.kernels(to_numpy(now.params["conv1.W"]), self.folder / "conv1.png")
+
+
+def _line(record: dict) -> str:
+    return (
+        "epoch {epoch:3d}  rate {rate:.1e}  loss {loss:.3f}  top-1 {top1:5.1%}  |  val loss {val_loss:.3f}  "
+        "top-1 {val_top1:5.1%}  top-5 {val_top5:5.1%}  |  {images_per_second:.0f} img/s  {seconds:.0f} s"
+    ).format(**record)
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+@contextmanager
+def _signals():
+    """Collect SIGINT and SIGTERM in a list, so that a step can end first; a second Ctrl-C ends at once."""
+    caught: list[int] = []
+
+    def catch(number, frame):
+        if caught and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        caught.append(number)
+
+    previous = {number: signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

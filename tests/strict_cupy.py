@@ -1,0 +1,263 @@
+"""A strict stand-in for CuPy, to test code meant for a GPU on a machine without one.
+
+`StandIn()` is an `xp` whose arrays hold NumPy arrays. It computes with NumPy, and refuses what CuPy lacks,
+and what CuPy does at a cost that nobody sees:
+
+- a name, a method or a keyword that is not in cupy_names.txt (made from the real cupy);
+- its arrays mixed with NumPy's or with lists, also as an index (a[numpy_index]) or as a value
+  (a[:] = numpy_array), which CuPy would copy to the device without a word;
+- NumPy functions on its arrays, iteration over them, np.asarray(a): copies to the host in disguise;
+- a Python int above the largest int64 beside an array: CuPy 14 overflows, at least in comparisons (its issue
+  9753), where it takes numpy.uint64.
+
+Copies that are asked for are made and noted, as lists of shapes: `uploads` (array, asarray) and `downloads`
+(asnumpy, get, tolist; also float, int and bool of a single number, and indexing by a boolean array: each
+makes the host wait for the device).
+
+To make cupy_names.txt anew, in an environment of its own (importing CuPy needs no GPU):
+
+    pip install cupy-cuda13x==14.2.0
+    python tests/strict_cupy.py --refresh
+"""
+
+import inspect
+import operator
+import re
+import sys
+from itertools import chain, repeat
+from pathlib import Path
+
+import numpy as np
+
+NAMES_FILE = Path(__file__).with_name("cupy_names.txt")
+SUBMODULES = ("linalg", "lib", "lib.stride_tricks")
+UPLOADING = {"array", "asarray", "asanyarray", "ascontiguousarray"}  # these take what is on the host
+ARRAY_ARGUMENTS = {"a", "b", "x", "y", "x1", "x2", "arr", "array", "ary", "condition"}
+SCALARS = (bool, int, float, np.generic, type(None))
+DOWNLOADING = {"get", "item", "tolist"}
+
+
+def load_names():
+    """{name: the names of its arguments in their order; None for what is not called}."""
+    names = {}
+    for line in NAMES_FILE.read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            name, called, arguments = line.partition("(")
+            names[name] = arguments.rstrip(")").split(", ") if called else None
+    return names
+
+
+NAMES = load_names() if NAMES_FILE.exists() else {}
+
+
+class StandIn:
+    """The module cupy, or, with a prefix such as "linalg.", a submodule of it."""
+
+    def __init__(self, prefix="", root=None):
+        self.prefix, self.root = prefix, root or self
+        self.__name__ = "strict_cupy"
+        self.uploads, self.downloads = [], []
+        self.ndarray = Array
+
+    def __getattr__(self, name):
+        name = self.prefix + name
+        if name in SUBMODULES:
+            return StandIn(name + ".", self.root)
+        if name not in NAMES:
+            raise AttributeError(f"cupy has no {name}, or it needs a device")
+        thing = operator.attrgetter(name)(np)
+        if isinstance(thing, type) or not callable(thing):
+            return thing  # float32, pi, newaxis: the same objects in both
+        return Function(self.root, name, thing)
+
+    def asnumpy(self, a, *, order="C"):
+        return a.get(order=order)
+
+
+class Function:
+    """A function of cupy, or a ufunc with its methods (add.at)."""
+
+    def __init__(self, xp, name, function):
+        self.xp, self.name, self.function = xp, name, function
+
+    def __getattr__(self, method):
+        name = f"{self.name}.{method}"
+        if name not in NAMES:
+            raise AttributeError(f"cupy has no {name}")
+        return Function(self.xp, name, getattr(self.function, method))
+
+    def __call__(self, *args, **kwargs):
+        check_keywords(self.name, kwargs)
+        names = chain(NAMES[self.name] or (), repeat(""))  # *args have none
+        args = [self.argument(name, value) for name, value in zip(names, args, strict=False)]
+        kwargs = {name: self.argument(name, value) for name, value in kwargs.items()}
+        return wrap(self.xp, self.function(*args, **kwargs))
+
+    def argument(self, name, value):
+        if self.name in UPLOADING and name in ARRAY_ARGUMENTS | {"obj"} and not isinstance(value, Array):
+            self.xp.uploads.append(np.shape(value))
+            return np.array(value)  # a copy, as an upload is: nothing is shared with the host
+        if name in ARRAY_ARGUMENTS and not isinstance(value, (Array, *SCALARS)):
+            raise TypeError(f"cupy.{self.name} takes CuPy arrays, got {name} of type {type(value).__name__}")
+        return unwrap(self.xp, value)
+
+
+class Array:
+    """cupy.ndarray: a NumPy array (`a`) that belongs to a StandIn (`xp`)."""
+
+    __array_ufunc__ = None  # numpy_array + Array asks Array.__radd__, which refuses
+
+    def __init__(self, xp, a):
+        self.xp, self.a = xp, a
+
+    shape, dtype, ndim, size, nbytes, itemsize, strides, flags = (
+        property(lambda self, name=name: getattr(self.a, name))
+        for name in ("shape", "dtype", "ndim", "size", "nbytes", "itemsize", "strides", "flags"))
+    T, real, imag = (property(lambda self, name=name: Array(self.xp, getattr(self.a, name)))
+                     for name in ("T", "real", "imag"))
+
+    def __array_namespace__(self, *, api_version=None):
+        return self.xp
+
+    def __len__(self):
+        return len(self.a)
+
+    def __repr__(self):
+        return f"strict_cupy.{self.a!r}"
+
+    def __getitem__(self, key):
+        key = self.key(key)
+        if any(isinstance(part, np.ndarray) and part.dtype.kind == "b" for part in key):
+            self.xp.downloads.append(())  # CuPy must fetch how many entries are chosen
+        return Array(self.xp, np.asarray(self.a[key]))
+
+    def __setitem__(self, key, value):
+        self.a[self.key(key)] = self.operand(value)
+
+    def __getattr__(self, method):
+        name = f"ndarray.{method}"
+        if name not in NAMES:
+            raise AttributeError(f"cupy.ndarray has no {method}")
+
+        def call(*args, **kwargs):
+            check_keywords(name, kwargs)
+            if method in DOWNLOADING:
+                self.xp.downloads.append(self.shape)
+                return np.array(self.a, order="C") if method == "get" else getattr(self.a, method)()
+            args = [unwrap(self.xp, value) for value in args]
+            kwargs_ = {keyword: unwrap(self.xp, value) for keyword, value in kwargs.items()}
+            return wrap(self.xp, getattr(self.a, method)(*args, **kwargs_))
+        return call
+
+    def key(self, key):
+        parts = key if isinstance(key, tuple) else (key,)
+        for part in parts:
+            if isinstance(part, (np.ndarray, list)):
+                raise TypeError(f"an index of type {type(part).__name__} is copied to the device silently")
+        return tuple(unwrap(self.xp, part) for part in parts)
+
+    def operand(self, other):
+        if not isinstance(other, (Array, *SCALARS)):
+            raise TypeError(f"a CuPy array is mixed with {type(other).__name__}")
+        if isinstance(other, int) and other > np.iinfo(np.int64).max:
+            raise OverflowError("int too big to convert")
+        return unwrap(self.xp, other)
+
+    def refused(self, *args, **kwargs):
+        raise TypeError("a copy to the host in disguise: use to_numpy")
+
+    __array__ = __array_function__ = __iter__ = refused
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __bool__(self):
+        return bool(self.item())
+
+
+
+def add_operators(cls):
+    for name in "add sub mul truediv floordiv mod pow matmul and_ or_ xor lshift rshift".split():
+        function = getattr(operator, name)
+        name = name.rstrip("_")
+        setattr(cls, f"__{name}__", lambda s, o, f=function: wrap(s.xp, f(s.a, s.operand(o))))
+        setattr(cls, f"__r{name}__", lambda s, o, f=function: wrap(s.xp, f(s.operand(o), s.a)))
+        if name != "matmul":  # CuPy has no __imatmul__
+            in_place = getattr(operator, f"i{name}")
+            setattr(cls, f"__i{name}__", lambda s, o, f=in_place: Array(s.xp, f(s.a, s.operand(o))))
+    for name in "lt le eq ne gt ge".split():
+        function = getattr(operator, name)
+        setattr(cls, f"__{name}__", lambda s, o, f=function: wrap(s.xp, f(s.a, s.operand(o))))
+    for name in "neg pos abs invert".split():
+        function = getattr(operator, name)
+        setattr(cls, f"__{name}__", lambda s, f=function: wrap(s.xp, f(s.a)))
+    cls.__hash__ = None
+
+
+add_operators(Array)
+
+
+def check_keywords(name, kwargs):
+    allowed = NAMES[name] or []
+    for keyword in kwargs:
+        if keyword not in allowed and "**kwargs" not in allowed:
+            raise TypeError(f"cupy's {name} has no argument {keyword!r}")
+
+
+def unwrap(xp, value):
+    """The NumPy array in an Array; sequences item by item; TypeError for a NumPy array."""
+    if isinstance(value, Array):
+        if value.xp is not xp:
+            raise TypeError("arrays of two stand-ins are mixed")
+        return value.a
+    if isinstance(value, np.ndarray):
+        raise TypeError("a NumPy array is mixed with CuPy arrays")
+    return type(value)(unwrap(xp, part) for part in value) if isinstance(value, (tuple, list)) else value
+
+
+def wrap(xp, result):
+    """NumPy's result as CuPy gives it: 0-d arrays, which stay on the device, in place of scalars."""
+    if isinstance(result, (tuple, list)):
+        return type(result)(wrap(xp, part) for part in result)
+    return Array(xp, np.asarray(result)) if isinstance(result, (np.ndarray, np.generic)) else result
+
+
+def write_names():
+    import cupy
+    lines = [f"# Made by `python tests/strict_cupy.py --refresh` from cupy {cupy.__version__}."]
+    for prefix in ("", *(f"{name}." for name in SUBMODULES), "ndarray."):
+        owner = operator.attrgetter(prefix.rstrip("."))(cupy) if prefix else cupy
+        for name in sorted(dir(owner)):
+            thing = getattr(owner, name)
+            if not name.startswith("_") and not inspect.ismodule(thing):
+                lines += describe(prefix + name, thing)
+    NAMES_FILE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def describe(name, thing):
+    """The line of a name, with its arguments where it is called; for a ufunc also those of its methods."""
+    import cupy
+    if isinstance(thing, cupy.ufunc):
+        inputs = [f"x{i + 1}" for i in range(thing.nin)]
+        lines = [f"{name}({', '.join([*inputs, 'out', 'dtype', 'casting'])})"]
+        for method in ("at", "outer", "reduce"):
+            lines += describe(f"{name}.{method}", getattr(thing, method))
+        return lines
+    try:
+        parameters = inspect.signature(thing).parameters.values()
+        arguments = [re.split("[:=]", str(p))[0] for p in parameters]  # with the stars of *args and **kwargs
+    except (TypeError, ValueError):  # compiled: the first line of its docstring has the signature
+        match = re.match(r"[\w.]+\((.*)\)(?: -> .*)?$", (thing.__doc__ or "").partition("\n")[0])
+        if not match or isinstance(thing, type) or not callable(thing):
+            return [name]
+        arguments = [part.partition("=")[0].split()[-1] for part in match[1].split(",") if part.strip()]
+    return [f"{name}({', '.join(argument for argument in arguments if argument not in ('self', '/', '*'))})"]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--refresh"]:
+        sys.exit("usage: python tests/strict_cupy.py --refresh")
+    write_names()
