@@ -140,6 +140,10 @@ def _scan_tar(path: Path) -> Iterator[tuple[PurePosixPath, Item | None]]:
                 else:
                     item = TarItem(member.name, -1, str(path), member.offset_data, member.size)
                     yield PurePosixPath(member.name), item
+            # tarfile takes a header that is cut short for the end, and would leave the rest out in silence
+            tar.fileobj.seek(tar.offset)
+            if tar.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+                raise tarfile.ReadError("it ends without the mark of its end")
     except tarfile.TarError as error:
         raise UserError(f"{path} cannot be read as a whole, uncompressed tar ({error})") from error
 

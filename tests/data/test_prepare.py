@@ -71,7 +71,7 @@ ODD_NOTES = {
 
 def test_odd_images_are_read_or_refused_as_their_manifest_says(real_data):
     folder = real_data / "odd_images"
-    rows = list(csv.DictReader((folder / "manifest.csv").open(newline="")))
+    rows = list(csv.DictReader((folder / "manifest.csv").read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 21
     read = {}
     for row in rows:
@@ -458,8 +458,9 @@ def test_a_disk_that_fills_up_ends_the_run_and_leaves_no_litter(source, tmp_path
     verify(tmp_path / "packed")
 
 
-def test_no_file_has_its_name_before_it_is_whole(source, tmp_path, monkeypatch):
+def test_no_file_has_its_name_before_it_is_whole_and_on_disk(source, tmp_path, monkeypatch, synced):
     def replace(temporary, path):
+        assert len(synced) == 1
         assert np.load(temporary).shape == (3, 256, 256, 3) and not path.exists()
         raise OSError("stopped before the renaming")
 

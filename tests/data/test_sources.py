@@ -206,9 +206,9 @@ def test_files_that_are_no_uncompressed_tar(folder, tmp_path):
             open_source(tmp_path / name)
 
 
-@pytest.mark.parametrize("length", [512 + 1, 512 + 512 + 100, 512 + 512 + 512 + 1])
+@pytest.mark.parametrize("length", [512 + 1, 1024, 1024 + 100, 1024 + 512 + 1, 2048])
 def test_a_tar_cut_short(tmp_path, length):
-    """Inside the first file's bytes, the second's header, the second's bytes."""
+    """Inside a file's bytes, between files, inside a header, and before the block of zeros at the end."""
     path = tar_of(tmp_path / "x.tar", "val/a/x.png", "train/a/x.png")
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(UserError, match="x.tar cannot be read as a whole, uncompressed tar"):
