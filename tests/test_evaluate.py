@@ -18,6 +18,19 @@ def test_ranks_by_hand():
     assert [int(correct(logits[:1], np.array([label]), 5)) for label in t] == [0, 1, 1, 0, 1, 1, 1]
 
 
+def test_top1_and_top5_of_a_batch():
+    result = score(([[0.1, 0.9, 0.3, 0.2, 0.8, 0.7, 0.6]] * 7, range(7)))
+    assert (result.top1, result.top5) == (pytest.approx(1 / 7), pytest.approx(5 / 7))
+
+
+def test_of_equal_logits_the_earlier_class_comes_first():
+    logits = np.random.default_rng(0).integers(3, size=(50, 1000)).astype("float32")
+    first = [sorted(range(1000), key=lambda label, row=row: (-row[label], label))[:5] for row in logits]
+    for place in range(5):
+        assert int(correct(logits, np.array([labels[place] for labels in first]), 5)) == 50
+        assert int(correct(logits, np.array([labels[place] for labels in first]), 1)) == (50 if place == 0 else 0)
+
+
 def test_constant_logits_are_not_all_right():
     t = np.arange(40) % 20
     for value in (0.0, -3.5):
