@@ -57,7 +57,7 @@ def arguments(argv):
     data.add_argument("--data", type=Path, metavar="DIR", help=DATA_HELP)
     data.add_argument("--classes", type=int, metavar="N", help="the first N classes of the data alone")
     net = parser.add_argument_group("network")
-    net.add_argument("--variant", choices=alexnet.VARIANTS, default="bn", help="which AlexNet (default: %(default)s)")
+    net.add_argument("--variant", choices=alexnet.VARIANTS, default="code2012", help="which AlexNet (default: %(default)s)")
     net.add_argument(
         "--width", type=float, metavar="F", default=1.0, help="factor on the size of every hidden layer (%(default)s)"
     )

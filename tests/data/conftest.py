@@ -20,7 +20,7 @@ def png(shape=(9, 7, 3), seed=0) -> bytes:
 
 
 def class_folder(root: Path, train: dict[str, int], val: dict[str, int]) -> Path:
-    """A class folder with so many random images a class, each of its own shape; the grey ones are every fourth."""
+    """A class folder with so many random images a class, each of its own shape, every fourth of them grey."""
     for split, counts in {"train": train, "val": val}.items():
         for c, (name, count) in enumerate(counts.items()):
             (root / split / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Batches are a function of position; the thread that makes them neither hides errors nor outlives its use."""
+"""Batches are a function of position; the thread that makes them hides no error and ends with its use."""
 
 import threading
 from types import SimpleNamespace

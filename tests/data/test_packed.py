@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minialex.data.packed import open_packed, verify
@@ -43,6 +43,7 @@ def test_numpy_opens_every_file(packed_folder):
 def test_images_come_in_any_order_from_any_shard(packed_folder):
     train, stored = open_packed(packed_folder).train, np.concatenate(shards(packed_folder, "train"))
 
+    @settings(max_examples=25)
     @given(st.lists(st.integers(0, 9), max_size=6))
     def check(indices):
         images = train.images(indices)
@@ -107,14 +108,14 @@ def cut(path: Path) -> None:
         (lambda folder: edit_index(folder, lambda index: index.pop("shards")), "damaged .*'shards'"),
         (lambda folder: edit_index(folder, lambda index: index.pop("classes")), "damaged .*'classes'"),
         (lambda folder: edit_index(folder, lambda index: index.update(classes=3)), "damaged"),
-        (lambda folder: edit_index(folder, lambda index: index["classes"].pop()), r"labels of train are not in 0..1"),
-        (lambda folder: edit_index(folder, lambda index: index["shards"]["train"].pop()), r"not int64 \(8,\)"),
+        (lambda folder: edit_index(folder, lambda index: index["classes"].pop()), "train are not in 0..1"),
+        (lambda folder: edit_index(folder, lambda index: index["shards"]["train"].pop()), "not int64 .8,"),
         (lambda folder: (folder / "train-00002.npy").unlink(), "train-00002.npy cannot be read"),
         (lambda folder: cut(folder / "train-00002.npy"), "train-00002.npy cannot be read"),
         (lambda folder: (folder / "val-00000.npy").write_bytes(b""), "val-00000.npy cannot be read"),
         (lambda folder: np.save(folder / "val-00000.npy", np.array([{}])), "val-00000.npy cannot be read"),
         (lambda folder: np.save(folder / "val-00000.npy", np.zeros((3, 256, 256, 3))), "holds float64"),
-        (lambda folder: np.save(folder / "val-00000.npy", np.zeros((2, 256, 256, 3), "u1")), r"holds uint8 \(2,"),
+        (lambda folder: np.save(folder / "val-00000.npy", np.zeros((2, 9, 9, 3), "u1")), "holds uint8 .2, 9"),
         (
             lambda folder: np.save(folder / "val-00000.npy", np.zeros((3, 256, 256, 3), "u1", order="F")),
             "val-00000.npy holds",

@@ -14,7 +14,8 @@ from minialex.errors import UserError
 
 def contents(source) -> dict:
     return {
-        split: [(item.name, item.label, item.read()) for item in items] for split, items in source.splits.items()
+        split: [(item.name, item.label, item.read()) for item in items]
+        for split, items in source.splits.items()
     }
 
 
@@ -120,8 +121,7 @@ def test_the_revision_follows_the_sizes(folder):
 def test_names_in_a_tar_lead_nowhere(tmp_path):
     path = tar_of(tmp_path / "x.tar", "/train/a/x.png", "val/a/../../../evil.png", "val/a/y.png")
     source = open_source(path)
-    assert [item.name for items in source.splits.values() for item in items] == ["train/a/x.png", "val/a/y.png"]
-    assert [item.read() for items in source.splits.values() for item in items] == [b"abc", b"abc"]
+    assert contents(source) == {"train": [("train/a/x.png", 0, b"abc")], "val": [("val/a/y.png", 0, b"abc")]}
     assert sorted(tmp_path.iterdir()) == [path]
 
 
@@ -161,7 +161,7 @@ def file_as_split(folder):
         (lambda folder: (folder / "train" / "eel").mkdir(), "class train/eel has no images"),
         (lambda folder: (folder / "val" / "cat").rename(folder / "val" / "cow"), "lacks: cow"),
         (lambda folder: (folder / "train" / "x.png").write_bytes(b""), "train/x.png is a file where a class"),
-        (lambda folder: (folder / "train" / "cat" / "notes.txt").write_bytes(b""), "notes.txt is not an image"),
+        (lambda folder: (folder / "train" / "cat" / "notes.txt").write_bytes(b""), "txt is not an image"),
         (file_as_split, "is a file: expected"),
         (shutil.rmtree, "no such file or folder"),
     ],

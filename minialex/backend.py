@@ -1,0 +1,144 @@
+"""Which array library a run computes with: NumPy to check, CuPy to train. The only file that imports cupy.
+
+An op never asks which of the two it has: `xp = xp_of(x)` follows its arrays. A program asks once, by
+`get_backend`, which either returns a library that was seen to work or says in one line what is missing.
+"""
+
+import ctypes
+import sys
+import textwrap
+from types import ModuleType
+
+import numpy as np
+
+from minialex.errors import UserError
+
+
+def get_backend(name: str) -> ModuleType:
+    """Return the array library called "numpy", "cupy", or "auto": CuPy where it works, NumPy otherwise.
+
+    Raises UserError where the name is none of these, or where CuPy is asked for and cannot be used: one line
+    that tells which of package, driver, device and compiler is missing, and what to do about it.
+    """
+    if name == "numpy":
+        return np
+    if name == "cupy":
+        return _working_cupy()
+    if name == "auto":
+        try:
+            return _working_cupy()
+        except UserError:
+            return np
+    raise UserError(f'there is no backend "{name}": choose numpy, cupy or auto')
+
+
+def xp_of(*arrays) -> ModuleType:
+    """Return the library that all of `arrays` belong to; TypeError where they are mixed, or no arrays."""
+    owners = [_owner(array) for array in arrays]
+    if not owners:
+        raise TypeError("xp_of needs at least one array")
+    for owner in owners:
+        if owner is not owners[0]:
+            names = f"{owners[0].__name__} and {owner.__name__}"
+            raise TypeError(f"arrays of {names} are mixed: move all of them to one")
+    return owners[0]
+
+
+def to_numpy(array) -> np.ndarray:
+    """Return `array` itself if it is NumPy's, otherwise a copy of it in host memory."""
+    xp = xp_of(array)
+    return array if xp is np else xp.asnumpy(array)
+
+
+def driver_version() -> tuple[int, int] | None:
+    """The newest CUDA that the driver runs, as (13, 0), asked of the driver itself; None without one."""
+    driver, number = cuda_driver(), ctypes.c_int()
+    if driver is None or driver.cuDriverGetVersion(ctypes.byref(number)) != 0:
+        return None
+    return number.value // 1000, number.value % 1000 // 10
+
+
+def cuda_driver() -> ctypes.CDLL | None:
+    """The driver's own library, which is there whether or not CuPy is; None without a driver."""
+    try:
+        return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return None
+
+
+def _owner(array) -> ModuleType:
+    if hasattr(array, "__array_namespace__"):  # the array API standard: NumPy >= 2 has it
+        return array.__array_namespace__()
+    if type(array).__module__.partition(".")[0] == "cupy":  # CuPy 14 lacks it
+        return sys.modules["cupy"]
+    raise TypeError(f"expected a NumPy or CuPy array, got {type(array).__name__}")
+
+
+def _working_cupy() -> ModuleType:
+    if sys.platform == "darwin":
+        raise UserError("CuPy needs an NVIDIA GPU, which macOS does not support: use --backend numpy")
+    driver = driver_version()
+    cupy = _import_cupy(driver)
+    _check_driver(cupy, driver)
+    _check_device(cupy)
+    _check_kernel(cupy, driver)
+    return cupy
+
+
+def _import_cupy(driver: tuple[int, int] | None) -> ModuleType:
+    try:
+        import cupy
+    except ImportError as error:
+        if error.name == "cupy":
+            raise UserError(f"CuPy is not installed: {_how_to_install(driver)}") from error
+        raise UserError(f"CuPy cannot be imported ({_brief(error)}): {_how_to_install(driver)}") from error
+    return cupy
+
+
+def _check_driver(cupy: ModuleType, driver: tuple[int, int] | None) -> None:
+    built_for = cupy.cuda.runtime.runtimeGetVersion() // 1000
+    if driver is None:
+        raise UserError(f"CuPy finds no NVIDIA driver: {_how_to_install(driver)}")
+    if driver[0] < built_for:  # the other way round is fine: a driver runs what was built for an older CUDA
+        raise UserError(
+            f"CuPy is built for CUDA {built_for} and the driver stops at CUDA {driver[0]}.{driver[1]}: "
+            f"update the driver, or pip uninstall cupy-cuda{built_for}x and {_how_to_install(driver)}"
+        )
+
+
+def _check_device(cupy: ModuleType) -> None:
+    try:
+        count, why = cupy.cuda.runtime.getDeviceCount(), "it counts 0"
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        count, why = 0, _brief(error)
+    if count == 0:
+        hint = "see nvidia-smi and CUDA_VISIBLE_DEVICES"
+        raise UserError(f"CuPy finds a driver but no CUDA device ({why}): {hint}")
+
+
+def _check_kernel(cupy: ModuleType, driver: tuple[int, int] | None) -> None:
+    """One kernel and one matrix product: a device alone proves neither the compiler nor cuBLAS."""
+    try:
+        double = cupy.ElementwiseKernel("float32 x", "float32 y", "y = 2 * x", "minialex_probe")
+        x = cupy.arange(4, dtype="float32").reshape(2, 2)
+        y = cupy.asnumpy(double(x) @ x).tolist()
+    except Exception as error:  # compiler, loader and driver each have their own error types
+        what = f"CuPy cannot compile or run a kernel ({_brief(error)})"
+        raise UserError(f"{what}: {_how_to_install(driver)}") from error
+    if y != [[4, 6], [12, 22]]:
+        raise UserError(f"CuPy computes wrongly on this device (a probe gave {y}): use --backend numpy")
+
+
+def _how_to_install(driver: tuple[int, int] | None) -> str:
+    """The extra that fits the driver, with CUDA's own libraries; or what to do about the driver first."""
+    if driver is None:
+        return "install NVIDIA's driver first, or use --backend numpy"
+    if driver < (12, 0):
+        return f"it needs CUDA 12 and the driver stops at {driver[0]}.{driver[1]}: update the driver"
+    return f'pip install "minialex[cuda{min(driver[0], 13)}]"'
+
+
+def _brief(error: BaseException) -> str:
+    """What an error says, on one line: CuPy frames its import errors and compilers print whole listings."""
+    cause = error.__cause__ or error
+    return textwrap.shorten(str(cause) or type(cause).__name__, 160, placeholder=" ...")

@@ -1,0 +1,224 @@
+"""Each way in which CuPy can be missing, played by a fake: few machines have it, and fewer a broken one."""
+
+import ctypes
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from minialex import backend
+from minialex.backend import driver_version, get_backend, to_numpy, xp_of
+from minialex.errors import UserError
+
+ROOT = Path(__file__).parent.parent
+
+
+class FakeRuntimeError(RuntimeError):
+    """Stands for cupy.cuda.runtime.CUDARuntimeError."""
+
+
+def fake_cupy(*, built_for=13020, devices=1, factor=2):
+    """A cupy; `devices` and `factor` (what its kernel really multiplies by) may be errors to raise."""
+
+    def device_count():
+        if isinstance(devices, Exception):
+            raise devices
+        return devices
+
+    def kernel(inputs, outputs, body, name):
+        if isinstance(factor, Exception):
+            raise factor
+        return lambda x: factor * x
+
+    runtime = SimpleNamespace(
+        runtimeGetVersion=lambda: built_for, getDeviceCount=device_count, CUDARuntimeError=FakeRuntimeError
+    )
+    return SimpleNamespace(
+        cuda=SimpleNamespace(runtime=runtime), ElementwiseKernel=kernel, arange=np.arange, asnumpy=np.asarray
+    )
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Call it to become a machine with this driver and this cupy (None: not installed)."""
+
+    def become(driver=(13, 0), cupy=None, platform="linux"):
+        monkeypatch.setattr(sys, "platform", platform)
+        monkeypatch.setattr(backend, "driver_version", lambda: driver)
+        monkeypatch.setitem(sys.modules, "cupy", cupy)
+        return cupy
+
+    return become
+
+
+BROKEN_MACHINES = {
+    "macOS": (dict(platform="darwin", driver=None), "macOS"),
+    "not installed, driver 13": (dict(driver=(13, 1)), 'installed: pip install "minialex[cuda13]"'),
+    "not installed, driver 12": (dict(driver=(12, 4)), 'installed: pip install "minialex[cuda12]"'),
+    "not installed, driver too old": (dict(driver=(11, 8)), "stops at 11.8: update the driver"),
+    "not installed, no driver": (dict(driver=None), "not installed: install NVIDIA's driver first"),
+    "no driver": (dict(driver=None, cupy=fake_cupy()), "no NVIDIA driver"),
+    "driver older than cupy": (
+        dict(driver=(12, 4), cupy=fake_cupy()),
+        "built for CUDA 13 and the driver stops at CUDA 12.4: update the driver, or "
+        'pip uninstall cupy-cuda13x and pip install "minialex[cuda12]"',
+    ),
+    "no device": (dict(cupy=fake_cupy(devices=0)), "no CUDA device (it counts 0)"),
+    "device hidden": (
+        dict(cupy=fake_cupy(devices=FakeRuntimeError("cudaErrorNoDevice:\nno device"))),
+        "no CUDA device (cudaErrorNoDevice: no device)",
+    ),
+    "cannot compile": (
+        dict(cupy=fake_cupy(factor=RuntimeError("nvrtc:\n  error: no headers\n" + "listing\n" * 100))),
+        "cannot compile or run a kernel (nvrtc: error: no headers",
+    ),
+    "computes wrongly": (dict(cupy=fake_cupy(factor=3)), "computes wrongly"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_MACHINES)
+def test_each_way_in_which_cupy_is_missing_is_told_in_one_line(machine, case):
+    what, expected = BROKEN_MACHINES[case]
+    machine(**what)
+    with pytest.raises(UserError) as caught:
+        get_backend("cupy")
+    message = str(caught.value)
+    assert expected in message
+    assert len(message.splitlines()) == 1 and len(message) < 300
+    assert get_backend("auto") is np
+
+
+def test_no_two_of_these_lines_are_alike(machine):
+    messages = set()
+    for what, _ in BROKEN_MACHINES.values():
+        machine(**what)
+        with pytest.raises(UserError) as caught:
+            get_backend("cupy")
+        messages.add(str(caught.value))
+    assert len(messages) == len(BROKEN_MACHINES)
+
+
+def test_a_driver_newer_than_every_extra_takes_the_newest(machine):
+    machine(driver=(14, 0))
+    with pytest.raises(UserError, match=r"minialex\[cuda13\]"):
+        get_backend("cupy")
+
+
+@pytest.mark.parametrize(
+    "fault, told",
+    [
+        (r"raise ImportError('\n===\nFailed\n===') from ImportError('libcudart: none')", "libcudart: none"),
+        ("import a_library_of_cupys", "No module named 'a_library_of_cupys'"),
+    ],
+)
+def test_a_broken_installation_is_told_from_a_missing_one(machine, monkeypatch, tmp_path, fault, told):
+    (tmp_path / "cupy.py").write_text(fault, encoding="utf-8")
+    machine()
+    monkeypatch.delitem(sys.modules, "cupy")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError) as caught:
+        get_backend("cupy")
+    assert str(caught.value).startswith(f"CuPy cannot be imported ({told}): pip install")
+
+
+@pytest.mark.parametrize("built_for", [12090, 13000, 13020])  # a newer minor number fits too
+@pytest.mark.parametrize("name", ["cupy", "auto"])
+def test_a_working_cupy_is_returned(machine, name, built_for):
+    cupy = machine(driver=(13, 0), cupy=fake_cupy(built_for=built_for))
+    assert get_backend(name) is cupy
+
+
+def test_numpy_never_asks_for_cupy(machine):
+    machine(cupy=fake_cupy(devices=AssertionError("asked")))
+    assert get_backend("numpy") is np
+
+
+def test_an_unknown_backend_is_a_user_error():
+    with pytest.raises(UserError, match='no backend "torch": choose numpy, cupy or auto'):
+        get_backend("torch")
+
+
+class FakeDriver:
+    """libcuda as ctypes shows it: results go through pointers."""
+
+    def __init__(self, version, status=0):
+        self.version, self.status = version, status
+
+    def cuDriverGetVersion(self, pointer):
+        pointer._obj.value = self.version
+        return self.status
+
+
+@pytest.mark.parametrize("number, version", [(13000, (13, 0)), (12040, (12, 4)), (11080, (11, 8))])
+def test_the_driver_tells_its_version(monkeypatch, number, version):
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: FakeDriver(number))
+    assert driver_version() == version
+
+
+def test_no_driver_and_a_stub_of_one_have_no_version(monkeypatch):
+    def missing(name):
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    assert driver_version() is None
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: FakeDriver(0, status=34))  # CUDA_ERROR_STUB_LIBRARY
+    assert driver_version() is None
+
+
+class StandardArray:
+    """An array that names its library as the array API standard has it."""
+
+    def __init__(self, library):
+        self.library = library
+
+    def __array_namespace__(self):
+        return self.library
+
+
+class CupyLikeArray:
+    """CuPy 14's arrays lack that method; all they show is the module of their type."""
+
+    __module__ = "cupy"
+
+
+def test_xp_follows_its_arrays(monkeypatch):
+    library, cupy = SimpleNamespace(__name__="library"), SimpleNamespace(__name__="cupy")
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    assert xp_of(np.zeros(2)) is np
+    assert xp_of(np.zeros(2), np.ones(3, "float32")) is np
+    assert xp_of(StandardArray(library), StandardArray(library)) is library
+    assert xp_of(CupyLikeArray()) is cupy
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_mixed_arrays_are_an_error(monkeypatch, order):
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(__name__="cupy"))
+    with pytest.raises(TypeError, match="(numpy and cupy|cupy and numpy) are mixed"):
+        xp_of(*[np.zeros(2), np.ones(1), CupyLikeArray()][::order])
+
+
+@pytest.mark.parametrize("what", [[1.0], 1.0, None, "x"])
+def test_what_is_no_array_is_named(what):
+    with pytest.raises(TypeError, match=f"got {type(what).__name__}"):
+        xp_of(what)
+
+
+def test_no_array_at_all_is_an_error():
+    with pytest.raises(TypeError, match="at least one"):
+        xp_of()
+
+
+def test_xp_of_does_not_import_cupy():
+    code = "import sys, numpy, minialex.backend as b; b.xp_of(numpy.ones(1)); sys.exit('cupy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+
+
+def test_to_numpy_copies_from_the_device_and_leaves_host_arrays_alone():
+    host = np.arange(3.0)
+    assert to_numpy(host) is host
+    array = StandardArray(SimpleNamespace(__name__="library", asnumpy=lambda array: ("copied", array)))
+    assert to_numpy(array) == ("copied", array)

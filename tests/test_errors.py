@@ -1,0 +1,48 @@
+import signal
+
+import pytest
+
+from minialex.errors import RunError, Stopped, UserError, main_status
+
+
+def raising(error):
+    def main(argv):
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    "error, status, line",
+    [
+        (UserError("no such folder: x"), 2, "error: no such folder: x\n"),
+        (RunError("loss is NaN in conv1"), 1, "failed: loss is NaN in conv1\n"),
+        (Stopped(signal.SIGINT, "stopped and saved"), 130, "stopped and saved\n"),
+        (Stopped(signal.SIGTERM, "stopped and saved"), 143, "stopped and saved\n"),
+    ],
+)
+def test_each_end_becomes_one_line_on_stderr_and_a_status(capsys, error, status, line):
+    assert main_status(raising(error)) == status
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", line)
+
+
+def test_ctrl_c():
+    assert main_status(raising(KeyboardInterrupt())) == 130
+
+
+def test_anything_else_is_a_bug_and_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        main_status(raising(ZeroDivisionError()))
+
+
+@pytest.mark.parametrize("returned, status", [(None, 0), (0, 0), (3, 3)])
+def test_arguments_go_in_and_the_status_comes_out(returned, status):
+    seen = []
+
+    def main(argv):
+        seen.append(argv)
+        return returned
+
+    assert main_status(main, ["--fast"]) == status
+    assert seen == [["--fast"]]
