@@ -57,7 +57,9 @@ def arguments(argv):
     data.add_argument("--data", type=Path, metavar="DIR", help=DATA_HELP)
     data.add_argument("--classes", type=int, metavar="N", help="the first N classes of the data alone")
     net = parser.add_argument_group("network")
-    net.add_argument("--variant", choices=alexnet.VARIANTS, default="code2012", help="which AlexNet (default: %(default)s)")
+    net.add_argument(
+        "--variant", choices=alexnet.VARIANTS, default="code2012", help="which AlexNet (default: %(default)s)"
+    )
     net.add_argument(
         "--width", type=float, metavar="F", default=1.0, help="factor on the size of every hidden layer (%(default)s)"
     )
@@ -103,14 +105,12 @@ def check_free(folder: Path) -> None:
 
 def configure(args, packed: Packed) -> train.Config:
     """The recipe for so many classes, with what the command line changed."""
-    if len(packed.classes) < 2 or not len(packed.val):
-        raise UserError(
-            f"{packed.folder} has {len(packed.classes)} classes, {len(packed.val)} images of them to validate"
-        )
     recipe = RECIPES[recipe_for(len(packed.classes))]
     changed = {"epochs": args.epochs, "batch": args.batch, "rate": args.lr, "bias_rate": args.lr}
     recipe = replace(recipe, **{name: value for name, value in changed.items() if value is not None})
     name = args.data.resolve().name.removesuffix(".tar") if args.data else "toy"
+    if len(packed.classes) < 2 or not len(packed.val):
+        raise UserError(f"{name} needs two classes, and images of them in val/: it has {packed.classes}")
     images = packed.index["fingerprint"]
     return train.Config(name, args.variant, args.width, packed.classes, recipe, args.seed, args.dtype, images)
 

@@ -49,7 +49,14 @@ def save(path: str | Path, snapshot: Snapshot) -> None:
     tensors["mean"] = snapshot.mean
     rest = {key: getattr(snapshot, key) for key in ("config", "epoch", "step", "history", "sums")}
     metadata = {"minialex": json.dumps(rest)}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+
+    def write(temporary: Path) -> None:
+        try:
+            save_file(tensors, temporary, metadata)
+        except SafetensorError as error:  # a full disk, for one
+            raise OSError(str(error)) from error
+
+    write_atomically(path, write)
 
 
 def load(path: str | Path, *, xp) -> Snapshot:
