@@ -61,7 +61,7 @@ def arguments(argv):
         "--variant", choices=alexnet.VARIANTS, default="code2012", help="which AlexNet (default: %(default)s)"
     )
     net.add_argument(
-        "--width", type=float, metavar="F", default=1.0, help="factor on the size of every hidden layer (%(default)s)"
+        "--width", type=float, metavar="F", help="factor on the size of every hidden layer (1, for the toy set 0.25)"
     )
     how = parser.add_argument_group("training (what is not given is the recipe's)")
     how.add_argument("--epochs", type=int, metavar="N", help="passes over the training images")
@@ -105,14 +105,15 @@ def check_free(folder: Path) -> None:
 
 def configure(args, packed: Packed) -> train.Config:
     """The recipe for so many classes, with what the command line changed."""
-    recipe = RECIPES[recipe_for(len(packed.classes))]
+    recipe = RECIPES[recipe_for(len(packed.classes)) if args.data else "toy"]
     changed = {"epochs": args.epochs, "batch": args.batch, "rate": args.lr, "bias_rate": args.lr}
     recipe = replace(recipe, **{name: value for name, value in changed.items() if value is not None})
     name = args.data.resolve().name.removesuffix(".tar") if args.data else "toy"
     if len(packed.classes) < 2 or not len(packed.val):
         raise UserError(f"{name} needs two classes, and images of them in val/: it has {packed.classes}")
     images = packed.index["fingerprint"]
-    return train.Config(name, args.variant, args.width, packed.classes, recipe, args.seed, args.dtype, images)
+    width = args.width or (1.0 if args.data else 0.25)
+    return train.Config(name, args.variant, width, packed.classes, recipe, args.seed, args.dtype, images)
 
 
 def introduction(config, packed, xp, threads) -> str:

@@ -202,7 +202,7 @@ class Trainer:
             now.params,
             now.state,
             some,
-            loss=record["loss"],
+            loss=record["val_loss"],
             classes=len(self.config.classes),
         )
         for warning in warnings:
