@@ -120,6 +120,13 @@ def test_need_dx_false_leaves_only_dx_out(ops, case):
     assert dx is None and np.array_equal(dW, same_dW) and np.array_equal(db, same_db)
 
 
+def test_need_dx_false_saves_the_work(monkeypatch):
+    conv = minialex.ops.reference.conv
+    y, cache = conv.forward(*EXAMPLES[0].arrays())
+    monkeypatch.setattr("minialex.ops.conv.col2im", lambda *args: pytest.fail("dx was computed"))
+    assert conv.backward(y, cache, need_dx=False)[0] is None
+
+
 def test_the_cache_does_not_keep_the_im2col_matrix():
     x, W, b = np.zeros((2, 20, 20, 4)), np.zeros((5, 5, 4, 3)), np.zeros(3)
     _, cache = minialex.ops.reference.conv.forward(x, W, b)

@@ -1,0 +1,220 @@
+"""Break every op on purpose, in a copy of the project, and see which test notices: python tests/mutations.py
+
+Each mutation replaces one piece of text, which must occur exactly once in its file, by another; then the
+op's own tests run on the copy. The tests that need PyTorch stay out: the loops and central differences
+have to be enough. Exit status 1 if a mutation survives.
+"""
+# ruff: noqa: E501  the table below has one row a line
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+WORKERS = 2
+SECONDS = 120  # a mutation may loop for ever
+
+WINDOWS = "minialex/ops/windows.py"
+CONV = "minialex/ops/conv.py"
+LINEAR = "minialex/ops/linear.py"
+ACTIVATIONS = "minialex/ops/activations.py"
+LRN = "minialex/ops/lrn.py"
+POOL = "minialex/ops/pool.py"
+DROPOUT = "minialex/ops/dropout.py"
+SOFTMAX = "minialex/ops/softmax.py"
+BATCHNORM = "minialex/ops/batchnorm.py"
+MAPNORM = "minialex/ops/mapnorm.py"
+
+MUTATIONS = [  # (file, old, new, what it breaks)
+    (WINDOWS, "kernel) // stride + 1", "kernel) // stride", "one window too few"),
+    (WINDOWS, "return (size + before + after - kernel) // stride", "return -(-(size + before + after - kernel) // stride)", "ceil for floor"),
+    (WINDOWS, "return (size + before + after", "return (size + 2 * before", "padding after taken for padding before"),
+    (WINDOWS, "j : j + SW * OW : SW] += cols", "j : j + SW * OW : SW] = cols", "col2im: = for +="),
+    (WINDOWS, "def im2col(x, kernel, stride, pad)", "def im2col(x, kernel, pad, stride)", "im2col: stride and pad swapped"),
+    (WINDOWS, "windows[:, ::SH, ::SW]", "windows[:, ::SW, ::SH]", "im2col: strides of the two axes swapped"),
+    (WINDOWS, "transpose(0, 1, 2, 4, 5, 3)", "transpose(0, 1, 2, 5, 4, 3)", "im2col: KH and KW swapped"),
+    (WINDOWS, "transpose(0, 1, 2, 4, 5, 3)", "transpose(0, 1, 2, 3, 4, 5)", "im2col: channels first"),
+    (WINDOWS, "padded[:, top : top + H, left : left + W] = x", "padded[:, bottom : bottom + H, left : left + W] = x", "pad: top and bottom swapped"),
+    (WINDOWS, "return padded[:, top : top + H, left", "return padded[:, top : top + H, right", "col2im: left and right swapped"),
+    (WINDOWS, "for size in side) < 0", "for size in side) < -1", "a negative pad is accepted"),
+    (WINDOWS, "kernel < 1 or stride < 1", "kernel < 1", "a stride of 0 is accepted"),
+    (CONV, "        im2col(xg, (KH, KW), stride, pad) @", "        im2col(xg, (KH, KW), pad, stride) @", "forward: stride and pad swapped"),
+    (CONV, "xp.split(W, groups, axis=3), strict", "xp.split(W, groups, axis=3)[::-1], strict", "forward: groups crossed"),
+    (CONV, "for array in (x, W, dy))", "for array in (x, W[..., ::-1], dy))", "backward: groups crossed"),
+    (CONV, "y += b", "y += b[::-1]", "bias from the wrong map"),
+    (CONV, "dy.sum(axis=0)", "dy.sum(axis=1)[:OC]", "bias gradient from the wrong axis"),
+    (CONV, "dy.sum(axis=0)", "dy[: len(dy) // len(x)].sum(axis=0)", "bias gradient without the batch sum"),
+    (CONV, "(rows.T @ dyg)", "(rows.T @ dyg / len(x))", "dW averaged over the batch"),
+    (CONV, "@ Wg.reshape(-1, OC // groups)  #", "@ Wg[::-1, ::-1].reshape(-1, OC // groups)  #", "kernel flipped"),
+    (CONV, "pair(stride), pad_pairs(pad)", "pair(stride), pad_pairs(pad)[::-1]", "pads of the two axes swapped"),
+    (CONV, "C % groups == 0 and OC % groups == 0", "C % groups == 0", "groups that do not divide the maps are accepted"),
+    (CONV, "stride=1, pad=0, groups=1", "stride=2, pad=0, groups=1", "default stride"),
+    (CONV, "        if need_dx:", "        if True:", "need_dx=False computes dx all the same"),
+    (LINEAR, "    y += b\n", "", "bias left out"),
+    (LINEAR, "dy.sum(axis=0)", "dy.sum(axis=1)", "bias gradient from the wrong axis"),
+    (LINEAR, "dy.sum(axis=0)", "dy[0]", "bias gradient without the batch sum"),
+    (LINEAR, "x.T @ dy,", "x[:1].T @ dy[:1],", "dW without the batch sum"),
+    (LINEAR, "x.T @ dy,", "x.T @ dy / len(x),", "dW averaged over the batch"),
+    (LINEAR, "dy @ W.T if", "dy @ W if", "W not transposed on the way back"),
+    (LINEAR, "dy @ W.T if need_dx else None", "dy @ W.T", "need_dx=False ignored"),
+    (LINEAR, "return y, (x, W)", "W *= 1.5\n    return y, (x, W)", "an argument is changed"),
+    (ACTIVATIONS, "maximum(x, 0)", "maximum(x, 0.01 * x)", "relu: leaky"),
+    (ACTIVATIONS, "maximum(x, 0)", "maximum(x, 1)", "relu: kink at 1"),
+    (ACTIVATIONS, "maximum(x, 0)", "maximum(x, 0, out=x)", "relu: x is overwritten"),
+    (ACTIVATIONS, "maximum(x, 0)", "fmax(x, 0)", "relu: a NaN is hidden"),
+    (ACTIVATIONS, "dy * (y > 0)", "dy * (y >= 0)", "relu: gradient passes where x <= 0"),
+    (ACTIVATIONS, "dy * (y > 0)", "dy * y", "relu: gradient times y"),
+    (ACTIVATIONS, "dy * (1 - y * y)", "dy * (1 - y)", "tanh: gradient of another function"),
+    (ACTIVATIONS, "dy * (1 - y * y)", "dy * (1 + y * y)", "tanh: sign"),
+    (ACTIVATIONS, "xp_of(x).tanh(x)", "xp_of(x).arctan(x)", "tanh: another function"),
+    (LRN, "x * _window_sum(direct * x / s, n, groups)", "x * (direct * x / s)", "cross-terms dropped"),
+    (LRN, "return direct - 2 *", "return direct - 0 *", "the gradient through s dropped"),
+    (LRN, "return direct - 2 *", "return direct + 2 *", "sign of the gradient through s"),
+    (LRN, "return direct - 2 *", "return direct -", "the 2 of the square's gradient dropped"),
+    (LRN, "direct * x / s,", "direct * x,", "beta for beta + 1"),
+    (LRN, "s = k + alpha * _window", "s = k + alpha / n * _window", "alpha / n"),
+    (LRN, "C, half = v.shape[3] // groups, n // 2", "C, half = v.shape[3], n // 2", "windows reach into the other group"),
+    (LRN, "for shift in range(2, n)", "for shift in range(2, n - 1)", "window one map too short"),
+    (LRN, "n % 2 == 1", "n % 2 >= 0", "even windows are accepted"),
+    (LRN, "n=5, k=2.0, alpha=1e-4", "n=3, k=2.0, alpha=1e-4", "default n"),
+    (LRN, "n=5, k=2.0, alpha=1e-4", "n=5, k=1.0, alpha=1e-4", "default k"),
+    (LRN, "n=5, k=2.0, alpha=1e-4", "n=5, k=2.0, alpha=1e-3", "default alpha"),
+    (LRN, "beta=0.75", "beta=0.5", "default beta"),
+    (POOL, "dx[part] += dy", "dx[part] = dy", "= for +="),
+    (POOL, "(candidate > y)", "(candidate >= y)", "wrong tie: the last maximum"),
+    (POOL, "for i in range(KH)\n        for j in range(KW)", "for j in range(KW)\n        for i in range(KH)", "wrong tie: first in column-major order"),
+    (POOL, "    y = x[slices[0]]", "    y = xp.maximum(x[slices[0]], 0)", "0 for -infinity"),
+    (POOL, "xp.maximum(y, candidate)", "xp.minimum(y, candidate)", "min for max"),
+    (POOL, "xp.maximum(y, candidate)", "xp.fmax(y, candidate)", "a NaN is hidden"),
+    (POOL, "start=1", "start=0", "places of the window off by one"),
+    (POOL, "(KH, KW), (SH, SW) = pair(kernel), pair(stride)", "(KW, KH), (SH, SW) = pair(kernel), pair(stride)", "kernel: height and width swapped"),
+    (POOL, "(KH, KW), (SH, SW) = pair(kernel), pair(stride)", "(KH, KW), (SW, SH) = pair(kernel), pair(stride)", "stride: vertical and horizontal swapped"),
+    (POOL, "kernel=3, stride=2", "kernel=2, stride=2", "default kernel"),
+    (POOL, "<= 256", "<= 512", "places that a byte cannot hold are accepted"),
+    (DROPOUT, "factor / (1.0 - p)", "factor / p", "inverted: scale 1/p"),
+    (DROPOUT, "factor / (1.0 - p) if inverted else factor", "factor / (1.0 - p)", "the paper's form scaled in training"),
+    (DROPOUT, "1.0 if inverted else 1.0 - p", "1.0 if inverted else p", "testing: scale p"),
+    (DROPOUT, "1.0 if inverted else 1.0 - p", "1.0", "testing: no scale"),
+    (DROPOUT, "factor = mask.astype(x.dtype)", "factor = 1 - mask.astype(x.dtype)", "mask complemented"),
+    (DROPOUT, "return dy * factor", "return dy * (factor != 0)", "backward: no scale"),
+    (DROPOUT, "dropout_forward(x, *, mask, p=0.5", "dropout_forward(x, *, mask=None, p=0.5", "a forgotten mask is testing"),
+    (DROPOUT, "dropout_forward(x, *, mask, p=0.5", "dropout_forward(x, *, mask, p=0.4", "default p"),
+    (DROPOUT, "bits >= xp", "bits < xp", "mask keeps at the rate p"),
+    (DROPOUT, "rng.integers(2**64, dtype=\"uint64\")", "7", "the same key in every step"),
+    (DROPOUT, "rng.integers(2**64, dtype=\"uint64\")", "rng.integers(2**32, dtype=\"uint64\")", "keys of 32 bits"),
+    (DROPOUT, "z >> 30", "z >> 31", "SplitMix64: a shift off by one"),
+    (DROPOUT, "xp.arange(1, count + 1,", "xp.arange(count,", "SplitMix64: counter off by one"),
+    (SOFTMAX, "shifted = logits - logits.max(axis=1, keepdims=True)", "shifted = logits", "the maximum is not subtracted"),
+    (SOFTMAX, "- picked).mean()", "- picked).sum()", "sum over the batch for the mean"),
+    (SOFTMAX, "dloss / len(t)", "dloss", "gradient not divided by N"),
+    (SOFTMAX, "dloss / len(t)", "1 / len(t)", "dloss ignored"),
+    (SOFTMAX, ", t] -= 1", ", t] -= 0", "one-hot not subtracted"),
+    (SOFTMAX, "dlogits = p.copy()", "dlogits = p", "the cache is changed"),
+    (SOFTMAX, "(exp / total, t)", "(exp, t)", "probabilities not normalised"),
+    (SOFTMAX, "(t < classes)", "(t <= classes)", "a label one too large is accepted"),
+    (SOFTMAX, "(0 <= t)", "(-1 <= t)", "a label of -1 is accepted"),
+    (BATCHNORM, "if of_batch else dy\n", "if not of_batch else dy\n", "gradient through the statistics: in the wrong form"),
+    (BATCHNORM, "dx = dy - mean_dy - xhat", "dx = dy - xhat", "gradient through the mean dropped"),
+    (BATCHNORM, "- xhat * mean_dy_xhat if", "if", "gradient through the variance dropped"),
+    (BATCHNORM, "mean_dy_xhat * count, mean_dy * count", "mean_dy_xhat, mean_dy * count", "dgamma averaged, not summed"),
+    (BATCHNORM, "mean_dy_xhat * count, mean_dy * count", "mean_dy_xhat * count, mean_dy", "dbeta averaged, not summed"),
+    (BATCHNORM, "return gamma / std * dx", "return dx / std", "gamma left out on the way back"),
+    (BATCHNORM, "sqrt(var + eps)\n    xhat", "sqrt(var) + eps\n    xhat", "eps outside the root"),
+    (BATCHNORM, "var = _mean((x - mean) ** 2)", "var = _mean((x - mean) ** 2) * len(x) / (len(x) - 1)", "unbiased variance"),
+    (BATCHNORM, "var = _mean((x - mean) ** 2)", "var = _mean(x**2) - mean**2", "mean of squares less square of mean"),
+    (BATCHNORM, "return by_image.mean(axis=0)", "return by_image[0]", "statistics of the first image only"),
+    (BATCHNORM, "xhat.size // xhat.shape[-1]", "len(xhat)", "count of the statistics: images only"),
+    (BATCHNORM, "eps=1e-5", "eps=1e-3", "default eps"),
+    (MAPNORM, "x * _window_sum(direct * x / s, size)", "x * (direct * x / s)", "cross-terms dropped"),
+    (MAPNORM, "return direct - 2 *", "return direct + 2 *", "sign of the gradient through s"),
+    (MAPNORM, "return direct - 2 *", "return direct -", "the 2 of the square's gradient dropped"),
+    (MAPNORM, "direct * x / s,", "direct * x,", "beta for beta + 1"),
+    (MAPNORM, "s = k + alpha * _window", "s = k + alpha / size**2 * _window", "alpha / size^2"),
+    (MAPNORM, "padded[:, i : i + H] for i in range(size)", "padded[:, i : i + H] for i in range(size - 1)", "window one row too short"),
+    (MAPNORM, "columns[:, :, j : j + W] for j in range(size)", "columns[:, :, half : half + W] for j in range(size)", "one column size times"),
+    (MAPNORM, "size % 2 == 1", "size % 2 >= 0", "even windows are accepted"),
+    (MAPNORM, "size=5, k=1.0", "size=3, k=1.0", "default size"),
+    (MAPNORM, "size=5, k=1.0", "size=5, k=2.0", "default k"),
+    (MAPNORM, "alpha=1e-3 / 25", "alpha=1e-3", "default alpha"),
+]
+
+
+def own_tests(file):
+    return f"tests/ops/test_{Path(file).stem}.py"
+
+
+def mutated(file, old, new):
+    """The text of `file` with `old` replaced; ValueError unless it is there exactly once."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    if text.count(old) != 1:
+        raise ValueError(f"{file}: {old!r} occurs {text.count(old)} times, it needs to occur once")
+    return text.replace(old, new)
+
+
+def run_tests(folder, tests):
+    """Run pytest on a copy, never on the project itself; returns the finished process."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-m", "not oracle", "-p", "no:cacheprovider"]
+    environment = {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*command, *tests],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def copy_project(folder):
+    for name in "minialex", "tests":
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    if (ROOT / "pyproject.toml").exists():
+        shutil.copy(ROOT / "pyproject.toml", folder)
+
+
+def catcher(row):
+    """The test that fails on this mutation; None if it survives."""
+    file, old, new, _ = row
+    with tempfile.TemporaryDirectory() as folder:
+        copy_project(Path(folder))
+        (Path(folder) / file).write_text(mutated(file, old, new), encoding="utf-8")
+        finished = run_tests(Path(folder), [own_tests(file)])
+    failed = re.search(r"^FAILED \S+::(\w+)", finished.stdout, re.MULTILINE)
+    if finished.returncode == 1 and failed:
+        return failed[1]
+    if finished.returncode == 0:
+        return None
+    raise RuntimeError(f"{row}: the tests could not run\n{finished.stdout}{finished.stderr}")
+
+
+def check_unbroken():
+    """What fails without any mutation proves nothing about one."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy_project(Path(folder))
+        finished = run_tests(Path(folder), sorted({own_tests(file) for file, *_ in MUTATIONS}))
+    if finished.returncode != 0:
+        raise RuntimeError(f"the tests fail without any mutation\n{finished.stdout}{finished.stderr}")
+
+
+def main():
+    for file, old, new, _ in MUTATIONS:
+        mutated(file, old, new)  # a row that no longer fits is found now, not after minutes
+    check_unbroken()
+    survivors = 0
+    print(f"{'op':<12} {'mutation':<52} caught by")
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for row, test in zip(MUTATIONS, pool.map(catcher, MUTATIONS), strict=True):
+            survivors += test is None
+            print(f"{Path(row[0]).stem:<12} {row[3]:<52} {test or 'SURVIVED'}", flush=True)
+    print(f"{len(MUTATIONS)} mutations, {survivors} survived")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
