@@ -1,6 +1,7 @@
 """The pictures of the README and the lessons: `python lessons/figures.py [NAME]` draws them into lessons/figures/."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -8,8 +9,10 @@ from matplotlib.figure import Figure
 
 from minialex.data import toy
 from minialex.errors import main_status
+from minialex.figures import curves
 
 FOLDER = Path(__file__).parent / "figures"
+RESULTS = Path(__file__).parent / "results"
 
 
 def toy_set() -> Path:
@@ -27,7 +30,15 @@ def toy_set() -> Path:
     return path
 
 
-FIGURES = {"toy_set": toy_set}
+def imagenette_curves() -> Path:
+    """The learning curves of an hour on photographs, from its record."""
+    result = json.loads((RESULTS / "imagenette224.json").read_text(encoding="utf-8"))
+    path = FOLDER / "imagenette_curves.png"
+    curves(result["history"], path)
+    return path
+
+
+FIGURES = {"toy_set": toy_set, "imagenette_curves": imagenette_curves}
 
 
 def main(argv=None):
