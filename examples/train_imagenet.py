@@ -61,7 +61,7 @@ def arguments(argv):
         "--variant", choices=alexnet.VARIANTS, default="code2012", help="which AlexNet (default: %(default)s)"
     )
     net.add_argument(
-        "--width", type=float, metavar="F", help="factor on the size of every hidden layer (1, for the toy set 0.25)"
+        "--width", type=float, metavar="F", help="factor on every hidden layer (1; toy set 0.25)"
     )
     how = parser.add_argument_group("training (what is not given is the recipe's)")
     how.add_argument("--epochs", type=int, metavar="N", help="passes over the training images")
