@@ -1,7 +1,7 @@
-"""Train AlexNet: on the toy set by default, with --data on any folder of labelled photographs.
+"""Train AlexNet: on the toy set, or with --data on a folder of photographs.
 
-Ctrl-C finishes the step and saves; the same command with --resume --out DIR goes on, bit for bit
-as if nothing had happened.
+Ctrl-C finishes the step and saves; the same command with --resume --out DIR
+goes on, bit for bit as if nothing had happened.
 """
 
 import argparse
@@ -60,9 +60,7 @@ def arguments(argv):
     net.add_argument(
         "--variant", choices=alexnet.VARIANTS, default="code2012", help="which AlexNet (default: %(default)s)"
     )
-    net.add_argument(
-        "--width", type=float, metavar="F", help="factor on every hidden layer (1; toy set 0.25)"
-    )
+    net.add_argument("--width", type=float, metavar="F", help="factor on every hidden layer (1; toy set 0.25)")
     how = parser.add_argument_group("training (what is not given is the recipe's)")
     how.add_argument("--epochs", type=int, metavar="N", help="passes over the training images")
     how.add_argument("--batch", type=int, metavar="N", help="images in a step")
