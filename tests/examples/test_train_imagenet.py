@@ -158,7 +158,7 @@ def mistakes(data, tmp_path):
     ("arguments", "message"),
     [
         ("--data nowhere", "nowhere: no such file or folder"),
-        ("--data file", "file cannot be read as an uncompressed tar"),
+        ("--data file", "file cannot be read as a whole, uncompressed tar"),
         ("--data empty", "holds nothing"),
         ("--data single", "single needs two classes, and images of them in val/: it has ('red',)"),
         ("--classes 99", "99 classes of 3: it needs 2 to 3"),
