@@ -163,7 +163,7 @@ def prepare(source: Source, folder: str | Path, *, workers: int | None = None, p
         parts = _parts(source, folder)
         _check_space(parts, folder)
         total = sum(len(part.items) for part in parts)
-        bar = tqdm(total=total, unit=" images", desc="preparing", disable=not progress or None, file=sys.stderr)
+        bar = tqdm(total=total, unit=" images", desc="preparing", disable=not progress, file=sys.stderr)
         with pillow_warnings(), ThreadPoolExecutor(workers or os.cpu_count()) as pool, bar:
             records = [_finished(part, mark, bar) or _make(part, mark, pool, bar) for part in parts]
         _check_classes(source, parts, records)

@@ -50,10 +50,10 @@ def until(process, found, seconds=120):
 
 
 def one_line(text):
-    """The last line of an error; nothing like a traceback above it."""
+    """The last line of an error; nothing like a traceback above it, at most the bar of a preparation."""
     assert "Traceback" not in text and "Warning" not in text
     *above, last = text.strip().splitlines()
-    assert not above or above[0].startswith("usage:"), text
+    assert not above or above[0].startswith(("usage:", "preparing:")), text
     return last
 
 
