@@ -21,7 +21,7 @@ def curves(history: list[dict], path: Path) -> None:
             axes.plot(epochs, [record[key] for record in history], marker="o", markersize=3, color=color, label=label)
         axes.set_title(title, loc="left")
         axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
     panels[1].yaxis.set_major_formatter(PercentFormatter(1.0))
