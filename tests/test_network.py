@@ -70,6 +70,8 @@ def test_a_seed_means_the_same_weights_in_either_precision():
         np.testing.assert_array_equal(value.astype("float32"), single[name])
         assert name[-1] != "W" or not np.isclose(value, other[name]).any()
     assert {value.dtype.name for value in single_state.values()} == {"float32"}
+    usual, _ = network.init(LAYERS, SHAPE, generator(0, INIT), xp=np)
+    assert {value.dtype.name for value in usual.values()} == {"float32"}
     assert not np.isclose(params["fc4.W"], params["fc3.W"][:7, :5]).any()
 
 
