@@ -158,12 +158,13 @@ def test_dropout_draws_in_training_alone(rng):
     masks = [run(layer, x, {}, rng=np.random.default_rng(seed))[0] for seed in (1, 1, 2)]
     assert (masks[0] == masks[1]).all() and (masks[0] != masks[2]).any() and set(np.unique(masks[0])) == {0, 1}
     assert (run(layer, x, {}, train=False)[0] == 0.5).all()
+    assert (run(layer, x, {}, train=False, rng=rng)[0] == 0.5).all(), "a generator does not make it training"
     with pytest.raises(ValueError, match="dropout in training draws a mask: it needs rng"):
         run(layer, x, {})
 
 
 def test_running_statistics_by_hand():
-    layer = BatchNorm("n")
+    layer, slow = BatchNorm("n"), BatchNorm("n", momentum=0.75)
     x = np.array([[1.0, 0.0], [3.0, 0.0], [8.0, 3.0]])  # means 4 and 1; biased variances 26/3 and 2
     state = {"n.mean": np.array([2.0, 0.0]), "n.var": np.array([1.0, 1.0]), "other.mean": np.zeros(1)}
     before = {name: value.copy() for name, value in state.items()}
@@ -172,6 +173,8 @@ def test_running_statistics_by_hand():
     assert set(new) == {"n.mean", "n.var"}
     np.testing.assert_allclose(new["n.mean"], [0.9 * 2 + 0.1 * 4, 0.1 * 1], rtol=1e-14)
     np.testing.assert_allclose(new["n.var"], [0.9 + 0.1 * 13, 0.9 + 0.1 * 3], rtol=1e-14)  # unbiased: 26/2 and 6/2
+    np.testing.assert_allclose(slow.update_state(state, cache)["n.mean"], [0.75 * 2 + 0.25 * 4, 0.25], rtol=1e-14)
+    np.testing.assert_allclose(slow.update_state(state, cache)["n.var"], [0.75 + 0.25 * 13, 1.5], rtol=1e-14)
     assert all((state[name] == value).all() for name, value in before.items())
 
 
