@@ -2,13 +2,15 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from minialex import alexnet, network
 from minialex.layers import LRN, BatchNorm, Conv, Dropout, Flatten, Linear, MaxPool, NoParameters, ReLU
-from minialex.ops import reference
+from minialex.ops import Pair, reference
 from minialex.parallel import CHUNK, ImageChunks, by_image_chunks
 from minialex.rng import DROPOUT, INIT, generator
 
@@ -159,3 +161,34 @@ def test_the_first_layer_is_spared_its_dx_in_every_chunk():
 def test_an_error_in_a_chunk_reaches_the_caller():
     with ThreadPoolExecutor(2) as pool, pytest.raises(ValueError, match="a window of 3"):
         network.forward(by_image_chunks((MaxPool(),), pool), {}, np.ones((20, 2, 2, 1)), state={}, train=True)
+
+
+def test_chunks_run_the_pairs_of_the_table_they_are_given():
+    table = replace(reference, relu=Pair(lambda x: (x + 2, None), lambda dy, cache: dy * 3))
+    x = np.ones((CHUNK + 1, 4))
+    with ThreadPoolExecutor(2) as pool:
+        layers = by_image_chunks((ReLU(),), pool)
+        y, caches = network.forward(layers, {}, x, state={}, train=True, ops=table)
+        dx, _ = network.backward_through(layers, caches, x, ops=table, need_dx=True)
+    assert (y == 3).all() and (dx == 3).all()
+
+
+def blas_threads():
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+class WatchBlas(Watch):
+    """One that writes down how many threads a matrix product inside it would take."""
+
+    def forward(self, params, x, *, state, train, rng, ops):
+        self.seen += blas_threads()
+        return x, None
+
+
+def test_a_chunk_takes_one_thread_and_gives_the_others_back():
+    """Otherwise each of the pool's threads would start as many of BLAS's as there are cores."""
+    watch = WatchBlas()
+    with threadpool_limits(2, user_api="blas"), ThreadPoolExecutor(2) as pool:
+        before = blas_threads()
+        network.forward(by_image_chunks((watch,), pool), {}, np.ones((CHUNK + 1, 2)), state={}, train=True)
+        assert set(watch.seen) <= {1} and len(watch.seen) == 2 * len(before) and blas_threads() == before
