@@ -1,10 +1,13 @@
 """Top-1 and top-5 by hand. A network without layers gives its input: the batches here are logits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from minialex.evaluate import Score, correct, evaluate
-from minialex.layers import Dropout
+from minialex.layers import Dropout, ReLU
+from minialex.ops import Pair, reference
 
 
 def score(*batches, layers=()):
@@ -67,3 +70,12 @@ def test_it_is_the_testing_form():
 def test_no_batch_is_an_error():
     with pytest.raises(ValueError, match="nothing to evaluate"):
         score()
+
+
+def test_it_runs_the_pairs_of_the_table_it_is_given():
+    table = replace(
+        reference,
+        relu=Pair(lambda x: (-x, None), None),
+        softmax_cross_entropy=Pair(lambda logits, t: (logits.sum() + t.sum(), None), None),
+    )
+    assert evaluate((ReLU(),), {}, {}, [(np.array([[4.0, 9.0]]), np.array([0]))], ops=table) == Score(-13.0, 1.0, 1.0)
