@@ -64,6 +64,13 @@ def test_a_dead_relu_is_named(net):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("dead, said", [(4, 0), (5, 1)])
+def test_half_of_a_layer_is_enough_to_be_named(net, dead, said):
+    net[0]["fc2.W"][:] = 0
+    net[0]["fc2.b"][:dead] = -1
+    assert len(health.warnings(LAYERS, *net, loss=0.5, classes=3)) == said
+
+
 def test_a_unit_that_one_image_wakes_is_alive(net):
     params, state, x = net
     params["conv1.W"][..., 0], params["conv1.b"][0] = 0, -1
