@@ -1,10 +1,14 @@
 """The pictures of a run come out, and show what they say."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from minialex import figures
+from minialex.errors import RunError
 
 KEYS = ("loss", "val_loss", "top1", "val_top1")
 
@@ -23,7 +27,7 @@ def drawn(monkeypatch):
     return kept
 
 
-@pytest.mark.parametrize("epochs", [1, 12])
+@pytest.mark.parametrize("epochs", [1, 3, 12])
 def test_curves(tmp_path, drawn, epochs):
     figures.curves(history(epochs), tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as image:
@@ -35,6 +39,7 @@ def test_curves(tmp_path, drawn, epochs):
         for line, key in zip(axes.lines, keys, strict=True):
             assert line.get_xdata().tolist() == list(range(1, epochs + 1))
             assert line.get_ydata().tolist() == [record[key] for record in history(epochs)]
+        assert all(tick == int(tick) for tick in axes.get_xticks()), "there is no half of an epoch"
     assert top1.get_ylim() == (0, 1)
 
 
@@ -62,6 +67,37 @@ def test_kernels_share_one_scale_with_grey_for_zero(tmp_path):
         (grey / 2,) * 3, (grey, grey, grey), (255, 255, 255), (255, 255, 255),  # two places are empty
     ]  # fmt: skip
     np.testing.assert_allclose(cells(tmp_path / "conv1.png", 6, 4, 11), expected, atol=2)
+
+
+def test_the_largest_kernel_may_be_a_negative_one(tmp_path):
+    W = np.zeros((5, 5, 3, 2))
+    W[..., 0], W[..., 1] = -2.0, 1.0
+    figures.kernels(W, tmp_path / "conv1.png", columns=2)
+    expected = [(0, 0, 0), (127.5 * 1.5,) * 3]
+    np.testing.assert_allclose(cells(tmp_path / "conv1.png", 2, 2, 5), expected, atol=2)
+
+
+def test_96_kernels_stand_in_six_rows_of_16(tmp_path):
+    figures.kernels(np.full((11, 11, 3, 96), 0.5), tmp_path / "conv1.png")
+    np.testing.assert_allclose(cells(tmp_path / "conv1.png", 96, 16, 11), 255, atol=2)
+
+
+def test_a_figure_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    def full(self, path, **kwargs):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "curves.png").write_bytes(b"old")
+    monkeypatch.setattr(figures.Figure, "savefig", full)
+    with pytest.raises(RunError, match="No space left on device"):
+        figures.curves(history(2), tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_figures_need_no_display():
+    """pyplot would look for a window system; a figure made without it is drawn into a file alone."""
+    code = "import sys, minialex.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_kernels_that_are_all_zero_are_grey(tmp_path):
