@@ -22,9 +22,20 @@ def main(argv=None):
     args = parser.parse_args(argv)
     snapshot = load(args.run)
     probabilities = predict(snapshot, read(args.image))
+    sys.stdout.reconfigure(errors="replace")  # a class may have a name that the console cannot show
+    block = block_for(sys.stdout.encoding)
     for label in np.argsort(-probabilities)[:5]:
         p = probabilities[label]
-        print(f"{p:6.1%}  {'█' * round(p * BAR):<{BAR}}  {snapshot.config['classes'][label]}")
+        print(f"{p:6.1%}  {block * round(p * BAR):<{BAR}}  {snapshot.config['classes'][label]}")
+
+
+def block_for(encoding: str) -> str:
+    """What a bar is made of: Windows consoles may lack the full block."""
+    try:
+        "█".encode(encoding)
+    except UnicodeEncodeError:
+        return "#"
+    return "█"
 
 
 def load(run: Path) -> checkpoint.Snapshot:

@@ -1,12 +1,15 @@
-"""Train AlexNet: on the toy set by default, with --data on any folder of labelled photographs.
+"""Train AlexNet: on the toy set, or with --data on a folder of photographs.
 
-Ctrl-C finishes the step and saves; --resume --out DIR goes on, bit for bit as if nothing had happened.
+Ctrl-C finishes the step and saves; the same command with --resume --out DIR
+goes on, bit for bit as if nothing had happened.
 """
 
 import argparse
 import itertools
+import math
 import os
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -24,22 +27,24 @@ from minialex.recipes import RECIPES, recipe_for
 
 DATA_HELP = """a folder (or .tar) with train/CLASS/ and val/CLASS/ of images, prepared once into a cache, or a folder
 prepared before; without it, the toy set that minialex draws"""
-BACKEND_HELP = "auto takes CuPy where a GPU works, else NumPy (%(default)s)"
 
 
 def main(argv=None):
     args = arguments(argv)
+    if args.out and not args.resume:
+        check_free(args.out)
+    warnings.filterwarnings("ignore", "overflow|invalid value|divide by zero", RuntimeWarning)  # the loss tells
     xp = get_backend(args.backend)
     packed = open_data(args.data, workers=args.workers)
     packed = packed.first_classes(args.classes) if args.classes else packed
     config = configure(args, packed)
     folder = args.out or new_folder(Path("runs"), f"{config.data}-{config.variant}")
     with ThreadPoolExecutor(args.threads) as pool, threadpool_limits(args.threads):
-        snapshot = train.resume(config, folder, xp=xp) if args.resume else fresh(config, packed, folder, xp)
+        snapshot = train.resume(config, folder, xp=xp) if args.resume else train.start(config, packed, xp=xp)
         layers = config.network().layers
         if xp is np:
             layers = by_image_chunks(layers, pool)
-        print(f"{introduction(config, packed, xp, args.threads)}; everything goes to {folder}")
+        print(f"{introduction(config, packed, xp, args.threads)}; everything goes to {folder}", flush=True)
         record = train.Trainer(config, packed, snapshot, layers, folder, xp).run()
     print(f"done: top-1 {record['val_top1']:.1%}, top-5 {record['val_top5']:.1%} on {len(packed.val):,} images")
     print(f"look at {folder / 'curves.png'} and {folder / 'conv1.png'}; checkpoints are in {folder / 'checkpoints'}")
@@ -47,25 +52,31 @@ def main(argv=None):
 
 def arguments(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    cores = os.cpu_count()
+    cores = os.cpu_count() or 1
     data = parser.add_argument_group("data")
     data.add_argument("--data", type=Path, metavar="DIR", help=DATA_HELP)
     data.add_argument("--classes", type=int, metavar="N", help="the first N classes of the data alone")
-    data.add_argument(
-        "--workers", type=int, metavar="N", default=cores, help="threads that decode images (%(default)s)"
-    )
     net = parser.add_argument_group("network")
-    net.add_argument("--variant", choices=alexnet.VARIANTS, default="code2012", help="which AlexNet (%(default)s)")
-    net.add_argument("--width", type=float, metavar="F", default=1.0, help="factor on every hidden layer (%(default)s)")
+    net.add_argument(
+        "--variant", choices=alexnet.VARIANTS, default="code2012", help="which AlexNet (default: %(default)s)"
+    )
+    net.add_argument("--width", type=float, metavar="F", help="factor on every hidden layer (1; toy set 0.25)")
     how = parser.add_argument_group("training (what is not given is the recipe's)")
     how.add_argument("--epochs", type=int, metavar="N", help="passes over the training images")
     how.add_argument("--batch", type=int, metavar="N", help="images in a step")
     how.add_argument("--lr", type=float, metavar="R", help="first learning rate, of weights and biases")
-    how.add_argument("--seed", type=int, metavar="N", default=0, help="of weights, order, crops, dropout (%(default)s)")
-    how.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="of arithmetic (%(default)s)")
+    how.add_argument(
+        "--seed", type=int, metavar="N", default=0, help="decides weights, order, crops and dropout (%(default)s)"
+    )
+    how.add_argument(
+        "--dtype", choices=("float32", "float64"), default="float32", help="numbers it computes with (%(default)s)"
+    )
     where = parser.add_argument_group("machine and files")
-    where.add_argument("--backend", choices=("numpy", "cupy", "auto"), default="auto", help=BACKEND_HELP)
-    where.add_argument("--threads", type=int, metavar="N", default=cores, help="threads of arithmetic (%(default)s)")
+    where.add_argument(
+        "--backend", choices=("numpy", "cupy", "auto"), default="auto", help="auto: CuPy where a GPU works, else NumPy"
+    )
+    where.add_argument("--workers", type=int, metavar="N", default=cores, help="threads that decode (%(default)s)")
+    where.add_argument("--threads", type=int, metavar="N", default=cores, help="threads that compute (%(default)s)")
     where.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; without it, a new one in runs/")
     where.add_argument("--resume", action="store_true", help="go on with the run in --out")
     args = parser.parse_args(argv)
@@ -76,25 +87,31 @@ def arguments(argv):
 def check(args) -> None:
     for name in ("classes", "workers", "width", "epochs", "batch", "lr", "threads"):
         value = getattr(args, name)
-        if value is not None and value <= 0:
-            raise UserError(f"--{name} is {value}: it needs to be above 0")
+        if value is not None and not 0 < value < math.inf:
+            raise UserError(f"--{name} is {value}: it needs to be above 0, and finite")
+    if args.seed < 0:
+        raise UserError(f"--seed is {args.seed}: it needs to be 0 or above")
     if args.resume and not args.out:
         raise UserError("--resume needs --out, the folder of the run to go on with")
 
 
+def check_free(folder: Path) -> None:
+    """Before anything is prepared, which may take hours."""
+    if any((folder / "checkpoints").glob("*.safetensors")):
+        raise UserError(f"{folder} holds a run already: go on with --resume, or choose another --out")
+
+
 def configure(args, packed: Packed) -> train.Config:
     """The recipe for so many classes, with what the command line changed."""
-    recipe = RECIPES[recipe_for(len(packed.classes))]
+    recipe = RECIPES[recipe_for(len(packed.classes)) if args.data else "toy"]
     changed = {"epochs": args.epochs, "batch": args.batch, "rate": args.lr, "bias_rate": args.lr}
     recipe = replace(recipe, **{name: value for name, value in changed.items() if value is not None})
-    name = args.data.resolve().stem if args.data else "toy"
-    return train.Config(name, args.variant, args.width, packed.classes, recipe, args.seed, args.dtype)
-
-
-def fresh(config, packed, folder, xp):
-    if (folder / "checkpoints").exists():
-        raise UserError(f"{folder} holds a run already: go on with --resume, or choose another --out")
-    return train.start(config, packed, xp=xp)
+    name = args.data.resolve().name.removesuffix(".tar") if args.data else "toy"
+    if len(packed.classes) < 2 or not len(packed.val):
+        raise UserError(f"{name} needs two classes, and images of them in val/: it has {packed.classes}")
+    images = packed.index["fingerprint"]
+    width = args.width or (1.0 if args.data else 0.25)
+    return train.Config(name, args.variant, width, packed.classes, recipe, args.seed, args.dtype, images)
 
 
 def introduction(config, packed, xp, threads) -> str:

@@ -41,12 +41,13 @@ def save(path: str | Path, snapshot: Snapshot) -> None:
 
     Raises RunError where the file cannot be written; an older file of that name is then still whole.
     """
+    # safetensors writes the memory of an array that is not contiguous in the wrong order, and says nothing.
     tensors = {
         f"{group}/{name}": np.asarray(to_numpy(value), order="C")
         for group in GROUPS
         for name, value in getattr(snapshot, group).items()
     }
-    tensors["mean"] = snapshot.mean
+    tensors["mean"] = np.asarray(snapshot.mean, order="C")
     rest = {key: getattr(snapshot, key) for key in ("config", "epoch", "step", "history", "sums")}
     data = to_bytes(tensors, {"minialex": json.dumps(rest)})
     write_atomically(path, lambda temporary: temporary.write_bytes(data))

@@ -37,7 +37,7 @@ def evaluate(layers, params, state, batches: Iterable, *, ops: Ops = reference) 
 def correct(logits, t, k: int):
     """How many rows of logits (N,M) have their label t (N,) among the k largest: top-k of section 2.
 
-    Of equal logits the earlier class comes first, on any backend: a network that has died is not right by chance.
+    Of equal logits the earlier class comes first, on any backend.
     """
     best = xp_of(logits).argsort(-logits, axis=1, kind="stable")[:, :k]  # (N,k)
     return (best == t[:, None]).sum()

@@ -69,7 +69,10 @@ class Conv:
 
 @dataclass(frozen=True)
 class Linear:
-    """A fully connected layer (3.5). sigma and bias are the initial values' (section 5); sigma=None as in `initial`."""
+    """A fully connected layer (3.5). sigma and bias are the initial values' (section 5); sigma=None as in `initial`.
+
+    It does not say `per_image`: in chunks of images, each chunk would make a gradient as large as W.
+    """
 
     name: str
     units: int

@@ -3,19 +3,21 @@
 import json
 import math
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from minialex import alexnet, checkpoint, figures, health, network, optim
 from minialex.backend import to_numpy
 from minialex.checkpoint import Snapshot
 from minialex.data.batches import train_batches, val_batches
-from minialex.data.packed import Packed
+from minialex.data.packed import Packed, Subset
 from minialex.errors import RunError, Stopped, UserError
 from minialex.evaluate import correct, evaluate
 from minialex.files import write_atomically
@@ -38,25 +40,29 @@ class Config:
     recipe: Recipe
     seed: int = 0
     dtype: str = "float32"
+    images: str = ""  # the fingerprint of the prepared data: `data` is its name, for people alone
 
     def network(self) -> alexnet.Network:
         return alexnet.build(self.variant, classes=len(self.classes), width=self.width)
 
     def plain(self) -> dict:
-        """The config as JSON has it: lists for tuples, the kind of the schedule beside its numbers."""
-        plain = asdict(self) | {"schedule": type(self.recipe.schedule).__name__}
+        """The config as JSON has it: lists for tuples, the kind of the schedule with its numbers."""
+        plain = asdict(self)
+        plain["recipe"]["schedule"]["kind"] = type(self.recipe.schedule).__name__
         return json.loads(json.dumps(plain))
 
 
-def step(layers, params, velocity, state, x, t, *, rates, rng, ops: Ops = reference) -> tuple:
+def step(layers, params, velocity, state, x, t, *, rates, rng, ops: Ops = reference, check=lambda loss: None) -> tuple:
     """One step of section 5 on a batch x (N,H,W,3), t (N,): params and velocity are updated in place.
 
-    Returns the loss (an array without axes: on a GPU nothing has waited yet), the logits (N,M) and the new state.
+    check(loss) may raise before anything is updated. Returns the loss (an array without axes: on a GPU nothing has
+    waited yet), the logits (N,M) and the new state.
     """
     logits, caches = network.forward(layers, params, x, state=state, train=True, rng=rng, ops=ops)
     loss, cache = ops.softmax_cross_entropy.forward(logits, t)
     dlogits = ops.softmax_cross_entropy.backward(1.0, cache)
     grads = network.backward(layers, params, caches, dlogits, ops=ops)
+    check(loss)
     optim.update(params, velocity, grads, rates)
     return loss, logits, network.update_state(layers, state, caches)
 
@@ -69,22 +75,30 @@ def start(config: Config, packed: Packed, *, xp) -> Snapshot:
 
 
 def resume(config: Config, folder: Path, *, xp) -> Snapshot:
-    """The newest snapshot of a run's folder. Raises UserError where there is none, or its config is another."""
+    """The newest snapshot of a run's folder.
+
+    Raises UserError where there is none, its config is another, or it is past the config's last epoch.
+    """
     path = checkpoint.latest(folder / "checkpoints")
     if path is None:
         raise UserError(f"{folder} has no checkpoint to resume from: start without --resume")
     snapshot = checkpoint.load(path, xp=xp)
-    mine, its = (_but_for_epochs(plain) for plain in (config.plain(), snapshot.config))
+    mine, its = _decisive(config.plain()), _decisive(snapshot.config)
     different = [key for key in mine if mine[key] != its.get(key)]
     if different:
-        raise UserError(f"{path} was made with another {', '.join(different)}: resume with the same, or start anew")
+        raise UserError(
+            f"{folder} was started with another {', '.join(different)}: give what its config.json tells, or a new --out"
+        )
+    if config.recipe.epochs < snapshot.epoch:
+        raise UserError(f"{folder} has {snapshot.epoch} epochs already: --epochs {config.recipe.epochs} is too few")
     snapshot.config = config.plain()
     return snapshot
 
 
-def _but_for_epochs(plain: dict) -> dict:
-    """A finished run may be prolonged."""
-    return plain | {"recipe": plain["recipe"] | {"epochs": None}}
+def _decisive(plain: dict) -> dict:
+    """What a resumed run must have in common with what it goes on from; a finished run may be prolonged."""
+    flat = plain | plain["recipe"]
+    return {key: value for key, value in flat.items() if key not in ("recipe", "epochs", "data")}
 
 
 def rates_at(snapshot: Snapshot, recipe: Recipe, steps: int) -> optim.Rates:
@@ -112,45 +126,60 @@ class Trainer:
         Raises RunError at a loss that is no number, and Stopped at Ctrl-C or SIGTERM, when the step is done and saved.
         """
         now, recipe, images = self.snapshot, self.config.recipe, len(self.packed.train)
-        (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-        _write_text(self.folder / "config.json", json.dumps(now.config, indent=2))
+        self._open_folder()
         done = now.epoch * images + now.step * recipe.batch
         with _signals() as caught, tqdm(total=recipe.epochs * images, initial=done, unit="img", disable=None) as bar:
             while now.epoch < recipe.epochs:
                 bar.set_description(f"epoch {now.epoch + 1}/{recipe.epochs}")
                 self._train_epoch(bar, caught)
                 self._finish_epoch()
+                if caught:
+                    raise self._stopped(caught[0])
         return now.history[-1]
+
+    def _open_folder(self) -> None:
+        try:
+            (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot make {self.folder / 'checkpoints'}: {error.strerror}") from error
+        _write_text(self.folder / "config.json", json.dumps(self.snapshot.config, indent=2))
+        if self.snapshot.history:  # a run killed between its checkpoint and its log catches up
+            self._show()
 
     def _train_epoch(self, bar, caught: list) -> None:
         """The steps that are left of the snapshot's epoch."""
-        now, saved = self.snapshot, time.monotonic()
-        for x, t in self._batches(train_batches, seed=self.config.seed, epoch=now.epoch, start_step=now.step):
-            began = time.monotonic()
+        now, began = self.snapshot, time.monotonic()
+        saved = began
+        position = {"seed": self.config.seed, "epoch": now.epoch, "start_step": now.step}
+        for x, t in self._batches(train_batches, self.packed.train, **position):
             loss, logits = self._step(x, t)
             self._add(loss=loss * len(t), top1=int(correct(logits, t, 1)), images=len(t))
-            self._add(seconds=time.monotonic() - began)
+            self._add(seconds=time.monotonic() - began)  # the wait for the batch is a part of it
+            began = time.monotonic()
             bar.set_postfix(loss=f"{loss:.2f}", refresh=False)
             bar.update(len(t))
             if caught:
                 self._save()
-                raise Stopped(caught[0], f"stopped and saved; to go on: --resume --out {self.folder}")
-            if time.monotonic() - saved > SAVE_EVERY:
+                raise self._stopped(caught[0])
+            if began - saved > SAVE_EVERY:
                 self._save()
-                saved = time.monotonic()
+                saved = began
 
     def _step(self, x, t) -> tuple:
         now, config = self.snapshot, self.config
         rates = rates_at(now, config.recipe, math.ceil(len(self.packed.train) / config.recipe.batch))
         rng = generator(config.seed, DROPOUT, now.epoch, now.step)
-        loss, logits, now.state = step(self.layers, now.params, now.velocity, now.state, x, t, rates=rates, rng=rng)
-        loss = float(loss)
-        self._check_finite(loss, x)
-        now.step += 1
-        return loss, logits
 
-    def _batches(self, batches, **position) -> Iterator:
-        split = self.packed.train if batches is train_batches else self.packed.val
+        def check(loss):  # before the update, which would spread a NaN to every layer
+            self._check_finite(float(loss), x, f"step {now.step + 1} of epoch {now.epoch + 1}")
+
+        loss, logits, now.state = step(
+            self.layers, now.params, now.velocity, now.state, x, t, rates=rates, rng=rng, check=check
+        )
+        now.step += 1
+        return float(loss), logits
+
+    def _batches(self, batches, split, **position) -> Iterator:
         size, batch = self.config.network().input_shape[0], self.config.recipe.batch
         return batches(split, self.packed.mean, size=size, batch=batch, xp=self.xp, dtype=self.config.dtype, **position)
 
@@ -162,22 +191,22 @@ class Trainer:
     def _finish_epoch(self) -> None:
         """Validate, add the epoch's record to the history, warn, save, draw."""
         now, began = self.snapshot, time.monotonic()
-        score = evaluate(self.layers, now.params, now.state, self._batches(val_batches))
-        some, _ = next(self._batches(val_batches))
-        self._check_finite(score.loss, some)
+        score = evaluate(self.layers, now.params, now.state, self._batches(val_batches, self.packed.val))
+        some = self._some_images()
+        self._check_finite(score.loss, some, f"the validation after epoch {now.epoch + 1}")
         record = self._record(score, time.monotonic() - began)
         now.history, now.epoch, now.step, now.sums = [*now.history, record], now.epoch + 1, 0, {}
-        tqdm.write(_line(record))
+        _say(_line(record))
         warnings = health.warnings(
             self.config.network().layers,
             now.params,
             now.state,
             some,
-            loss=record["loss"],
+            loss=record["val_loss"],
             classes=len(self.config.classes),
         )
         for warning in warnings:
-            tqdm.write(f"  ! {warning}")
+            _say(f"  ! {warning}")
         self._save()
         self._show()
 
@@ -197,22 +226,40 @@ class Trainer:
             "seconds": trained + seconds,
         }
 
-    def _check_finite(self, loss: float, x) -> None:
+    def _some_images(self):
+        """A batch from all over validation, which is sorted by class: a unit may well rest on all images of one."""
+        val = self.packed.val
+        chosen = np.linspace(0, len(val) - 1, min(self.config.recipe.batch, len(val))).astype(np.int64)
+        x, _ = next(self._batches(val_batches, Subset(val, chosen)))
+        return x
+
+    def _check_finite(self, loss: float, x, when: str) -> None:
         if not math.isfinite(loss):
             now = self.snapshot
             where = health.first_not_finite(self.config.network().layers, now.params, now.state, x) or "the loss alone"
-            raise RunError(
-                f"the loss is {loss} in epoch {now.epoch + 1}, step {now.step + 1}, first seen in {where}. The last "
-                f"checkpoint in {self.folder / 'checkpoints'} is good: start anew with a lower --lr"
-            )
+            raise self._failed(f"the loss is {loss} in {when}, first seen in {where}")
+
+    def _failed(self, why: str) -> RunError:
+        good = checkpoint.latest(self.folder / "checkpoints")
+        kept = f"the last good checkpoint is {good}" if good else "there is no checkpoint yet"
+        return RunError(f"{why}; {kept}. Start anew with a lower --lr")
+
+    def _stopped(self, number: int) -> Stopped:
+        return Stopped(number, f"stopped and saved; the same command with --resume --out {self.folder} goes on")
 
     def _save(self) -> None:
-        """Write the newest checkpoint, and the best one where this epoch has been the best."""
+        """Write the best checkpoint, where this epoch has been the best, and the newest.
+
+        In this order, for a run that is killed between them does the epoch again. Never one that holds a NaN.
+        """
         now, folder = self.snapshot, self.folder / "checkpoints"
-        checkpoint.save(folder / checkpoint.name_of(now), now)
+        for name, value in (now.params | now.state).items():
+            if not bool(self.xp.isfinite(value).all()):
+                raise self._failed(f"{name} is no longer finite")
         errors = [record["val_error"] for record in now.history]
-        if now.step == 0 and errors and errors[-1] == min(errors):
+        if now.step == 0 and errors[-1] == min(errors):
             checkpoint.save(folder / "best.safetensors", now)
+        checkpoint.save(folder / checkpoint.name_of(now), now)
         checkpoint.keep_newest(folder, KEPT)
 
     def _show(self) -> None:
@@ -228,6 +275,12 @@ def _line(record: dict) -> str:
         "epoch {epoch:3d}  rate {rate:.1e}  loss {loss:.3f}  top-1 {top1:5.1%}  |  val loss {val_loss:.3f}  "
         "top-1 {val_top1:5.1%}  top-5 {val_top5:5.1%}  |  {images_per_second:.0f} img/s  {seconds:.0f} s"
     ).format(**record)
+
+
+def _say(line: str) -> None:
+    """Print a line above the progress bar, at once: a log in a file is read while the run goes on."""
+    tqdm.write(line)
+    sys.stdout.flush()
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -130,7 +130,6 @@ def _walk(path: Path, split: str) -> Iterator[tuple[PurePosixPath, Item | None]]
 
 
 def _scan_tar(path: Path) -> Iterator[tuple[PurePosixPath, Item | None]]:
-    length = path.stat().st_size
     try:
         with tarfile.open(path, "r:") as tar:
             for member in tar:
@@ -138,13 +137,15 @@ def _scan_tar(path: Path) -> Iterator[tuple[PurePosixPath, Item | None]]:
                     yield PurePosixPath(member.name), None
                 elif not member.isreg() or member.issparse():
                     raise UserError(f"{path}: {member.name} is a link or special: expected plain files")
-                elif member.offset_data + member.size > length:
-                    raise UserError(f"{path} is cut short: it ends inside {member.name}")
                 else:
                     item = TarItem(member.name, -1, str(path), member.offset_data, member.size)
                     yield PurePosixPath(member.name), item
+            # tarfile takes a header that is cut short for the end, and would leave the rest out in silence
+            tar.fileobj.seek(tar.offset)
+            if tar.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+                raise tarfile.ReadError("it ends without the mark of its end")
     except tarfile.TarError as error:
-        raise UserError(f"{path} cannot be read as an uncompressed tar ({error})") from error
+        raise UserError(f"{path} cannot be read as a whole, uncompressed tar ({error})") from error
 
 
 def _assemble(name: str, path: Path, entries: Iterable[tuple[PurePosixPath, Item | None]]) -> Source:

@@ -31,6 +31,14 @@ def class_folder(root: Path, train: dict[str, int], val: dict[str, int]) -> Path
     return root
 
 
+@pytest.fixture(autouse=True)
+def synced(monkeypatch) -> list[int]:
+    """Nothing waits for the disk in these tests; the descriptors that would have been forced to it."""
+    descriptors = []
+    monkeypatch.setattr(prepare.os, "fsync", descriptors.append)
+    return descriptors
+
+
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """A class folder of 10 + 3 images in three classes."""

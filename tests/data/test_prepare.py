@@ -71,7 +71,7 @@ ODD_NOTES = {
 
 def test_odd_images_are_read_or_refused_as_their_manifest_says(real_data):
     folder = real_data / "odd_images"
-    rows = list(csv.DictReader((folder / "manifest.csv").open(newline="")))
+    rows = list(csv.DictReader((folder / "manifest.csv").read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 21
     read = {}
     for row in rows:
@@ -241,6 +241,15 @@ def test_damaged_bytes_give_an_image_or_a_reason(noise, format, at):
         assert str(error) and "\n" not in str(error)
     else:
         assert image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
+
+
+def test_a_lack_of_memory_is_not_the_images_fault(monkeypatch):
+    def fail(image):
+        raise MemoryError
+
+    monkeypatch.setattr(module, "_to_rgb", fail)
+    with pytest.raises(MemoryError):
+        decode(encode(random_pixels(4, 4, 3)))
 
 
 # Resizing
@@ -447,6 +456,18 @@ def test_a_disk_that_fills_up_ends_the_run_and_leaves_no_litter(source, tmp_path
     assert sorted(contents(tmp_path / "packed")) == left
     prepare(source, tmp_path / "packed", progress=False)
     verify(tmp_path / "packed")
+
+
+def test_no_file_has_its_name_before_it_is_whole_and_on_disk(source, tmp_path, monkeypatch, synced):
+    def replace(temporary, path):
+        assert len(synced) == 1
+        assert np.load(temporary).shape == (3, 256, 256, 3) and not path.exists()
+        raise OSError("stopped before the renaming")
+
+    monkeypatch.setattr(module.os, "replace", replace)
+    with pytest.raises(RunError, match="stopped before the renaming"):
+        prepare(source, tmp_path / "packed", progress=False)
+    assert not contents(tmp_path / "packed")
 
 
 def test_a_source_that_cannot_be_read_any_more_is_no_broken_image(source, folder, tmp_path):

@@ -1,0 +1,268 @@
+"""From the command line to a run's folder: exit statuses, one-line errors, signals, the same bits."""
+
+import json
+import re
+import shutil
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+from minialex import checkpoint
+from tests import photos
+from tests.examples.conftest import SMALL
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
+
+SLOWLY = """
+import time
+from minialex import train
+train.SAVE_EVERY = -1  # a checkpoint after each step
+plain = train.step
+def step(*args, **kwargs):
+    time.sleep(0.2)
+    return plain(*args, **kwargs)
+train.step = step
+"""
+
+
+def tensors(folder):
+    """Every tensor of a run's newest checkpoint, as bytes."""
+    with safe_open(checkpoint.latest(folder / "checkpoints"), "numpy") as file:
+        return {key: file.get_tensor(key).tobytes() for key in file.keys()}
+
+
+def log(folder):
+    records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{key: record[key] for key in record if "second" not in key} for record in records]
+
+
+def until(process, found, seconds=120):
+    """Wait until found() is true, while the process runs."""
+    end = time.monotonic() + seconds
+    while not found():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "it takes too long"
+        time.sleep(0.01)
+
+
+def one_line(text):
+    """The last line of an error; nothing like a traceback above it."""
+    assert "Traceback" not in text and "Warning" not in text
+    *above, last = text.strip().splitlines()
+    assert not above or above[0].startswith("usage:"), text
+    return last
+
+
+# The same bits
+
+
+@posix
+def test_a_killed_run_resumes_to_the_same_bits(finished, data, call, start, tmp_path):
+    out = tmp_path / "run"
+    process = start("train_imagenet", "--data", data, "--out", out, *SMALL, first=SLOWLY)
+    until(process, lambda: (out / "checkpoints" / "0001-0000002.safetensors").exists())
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not (out / "checkpoints" / "0002-0000000.safetensors").exists(), "killed too late to show anything"
+    assert call("train_imagenet", "--data", data, "--out", out, *SMALL, "--resume") == 0
+    assert tensors(out) == tensors(finished)
+    assert log(out) == log(finished)
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_and_the_same_command_goes_on(finished, data, call, start, tmp_path, number):
+    process = start("train_imagenet", "--data", data, *SMALL, first=SLOWLY, cwd=tmp_path)
+    first_line = process.stdout.readline().decode()  # comes at once, though nobody looks at a pipe
+    assert "everything goes to runs" in first_line
+    out = tmp_path / "runs" / "photos-bn-1"
+    until(process, lambda: checkpoint.latest(out / "checkpoints"))
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + number
+    assert "stopped and saved" in one_line(errors.decode()) and "--resume --out" in errors.decode()
+    assert call("train_imagenet", "--data", data, "--out", out, *SMALL, "--resume") == 0
+    assert tensors(out) == tensors(finished)
+    assert log(out) == log(finished)
+
+
+def test_a_packed_folder_does_not_change_the_bits(finished, data, call, tmp_path, monkeypatch):
+    packed = next((data.parent / "cache").iterdir())
+    assert call("train_imagenet", "--data", packed, "--out", tmp_path / "run", *SMALL) == 0
+    assert tensors(tmp_path / "run") == tensors(finished)
+    assert log(tmp_path / "run") == log(finished)
+
+
+def test_another_seed_gives_other_bits(finished, data, call, tmp_path):
+    assert call("train_imagenet", "--data", data, "--out", tmp_path, *SMALL, "--epochs", "1", "--seed", "1") == 0
+    assert log(tmp_path)[0]["loss"] != log(finished)[0]["loss"]
+
+
+# What it leaves
+
+
+def test_the_files_of_a_run(finished):
+    assert {path.name for path in finished.iterdir()} == {
+        "checkpoints", "config.json", "conv1.png", "curves.png", "log.jsonl",
+    }  # fmt: skip
+    used = json.loads((finished / "config.json").read_text())
+    assert (used["data"], used["variant"], used["width"], used["seed"]) == ("photos", "bn", 0.0625, 0)
+    assert used["classes"] == list(photos.CLASSES) and used["dtype"] == "float32" and used["images"]
+    assert used["recipe"]["batch"] == 8 and used["recipe"]["epochs"] == 2
+    assert used["recipe"]["rate"] == 0.001 and used["recipe"]["schedule"]["kind"] == "Steps"
+    assert [record["epoch"] for record in log(finished)] == [1, 2]
+
+
+def test_what_is_given_is_used(data, call, tmp_path, capsys):
+    given = ["--lr", "0.005", "--dtype", "float64", "--variant", "paper", "--classes", "2", "--epochs", "1"]
+    assert call("train_imagenet", "--data", data, "--out", tmp_path, *SMALL, *given) == 0
+    used = json.loads((tmp_path / "config.json").read_text())
+    assert (used["recipe"]["rate"], used["recipe"]["bias_rate"], used["dtype"]) == (0.005, 0.005, "float64")
+    assert used["classes"] == ["blue", "green"] and used["variant"] == "paper"
+    kept = checkpoint.load(checkpoint.latest(tmp_path / "checkpoints"), xp=np)
+    assert {value.dtype.name for value in kept.params.values()} == {"float64"}
+    assert kept.params["fc8.b"].shape == (2,)
+    out = capsys.readouterr().out
+    assert "paper at width 0.0625, 24 images of 2 classes, on NumPy" in out and "top-1" in out.splitlines()[-2]
+
+
+def test_the_help_fits_a_screen(call, capsys, monkeypatch):
+    for columns in ("60", "80", "120"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert call("train_imagenet", "--help") == 0
+        text = capsys.readouterr().out
+        assert all(len(line) <= max(80, int(columns)) for line in text.splitlines())
+        for (
+            option
+        ) in "data classes workers variant width epochs batch lr seed dtype backend threads out resume".split():
+            assert re.search(rf"^  --{option}\b", text, re.MULTILINE), option
+
+
+# Mistakes
+
+
+@pytest.fixture
+def mistakes(data, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "empty").mkdir()
+    shutil.copytree(data / "train" / "red", tmp_path / "single" / "train" / "red")
+    shutil.copytree(data / "val" / "red", tmp_path / "single" / "val" / "red")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--data nowhere", "nowhere: no such file or folder"),
+        ("--data file", "file cannot be read as an uncompressed tar"),
+        ("--data empty", "holds nothing"),
+        ("--data single", "single needs two classes, and images of them in val/: it has ('red',)"),
+        ("--classes 99", "99 classes of 3: it needs 2 to 3"),
+        ("--classes 1", "1 classes of 3: it needs 2 to 3"),
+        ("--classes -3", "--classes is -3"),
+        ("--width 0", "--width is 0.0"),
+        ("--width nan", "--width is nan"),
+        ("--width inf", "--width is inf"),
+        ("--lr nan", "--lr is nan"),
+        ("--lr -1", "--lr is -1.0"),
+        ("--epochs 0", "--epochs is 0"),
+        ("--batch 0", "--batch is 0"),
+        ("--threads 0", "--threads is 0"),
+        ("--workers -1", "--workers is -1"),
+        ("--seed -1", "--seed is -1"),
+        ("--resume", "--resume needs --out"),
+        ("--resume --out empty", "no checkpoint to resume from"),
+        ("--out file", "cannot make"),
+        ("--variant vgg", "invalid choice: 'vgg'"),
+        ("--dtype float16", "invalid choice: 'float16'"),
+        ("--backend torch", "invalid choice: 'torch'"),
+        ("--epochs three", "invalid int value: 'three'"),
+        ("--flag", "unrecognized arguments: --flag"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(mistakes, data, call, capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(mistakes)
+    before = sorted(mistakes.rglob("*"))
+    assert call("train_imagenet", "--data", data, *SMALL, *arguments.split()) == 2
+    assert message in one_line(capsys.readouterr().err)
+    assert sorted(mistakes.rglob("*")) == before, "nothing was written"
+
+
+def test_a_run_is_not_overwritten(finished, data, call, capsys, tmp_path):
+    before = tensors(finished)
+    # Said before the data are opened: preparing them may take hours.
+    assert call("train_imagenet", "--data", tmp_path / "nowhere", "--out", finished, *SMALL) == 2
+    assert "holds a run already: go on with --resume, or choose another --out" in one_line(capsys.readouterr().err)
+    assert tensors(finished) == before
+
+
+def test_a_resume_with_other_numbers_is_refused_by_name(finished, data, call, capsys):
+    arguments = ["--data", data, "--out", finished, *SMALL, "--resume"]
+    for option, value, name in [("--seed", 1, "seed"), ("--variant", "paper", "variant"), ("--batch", 9, "batch")]:
+        assert call("train_imagenet", *arguments, option, value) == 2
+        assert f"started with another {name}:" in one_line(capsys.readouterr().err)
+
+
+def test_a_resume_on_other_images_is_refused(finished, data, call, capsys, tmp_path):
+    other = shutil.copytree(data, tmp_path / "photos")
+    shutil.copy(other / "train" / "red" / "0.png", other / "train" / "red" / "more.png")
+    assert call("train_imagenet", "--data", other, "--out", finished, *SMALL, "--resume") == 2
+    assert "started with another images:" in one_line(capsys.readouterr().err)
+
+
+def test_a_finished_run_is_done(finished, data, call, capsys):
+    before = tensors(finished)
+    assert call("train_imagenet", "--data", data, "--out", finished, *SMALL, "--resume") == 0
+    assert "done: top-1" in capsys.readouterr().out and tensors(finished) == before
+
+
+# Failures
+
+
+def test_a_rate_far_too_high_is_one_line_and_status_1(data, start, call, tmp_path):
+    out = tmp_path / "run"
+    process = start("train_imagenet", "--data", data, "--out", out, *SMALL, "--lr", "1e30")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    line = one_line(errors.decode())
+    assert line.startswith("failed: the loss is") and "first seen in the output of" in line
+    assert call("train_imagenet", "--data", data, "--out", out, *SMALL, "--epochs", "1") == 0, "it can be tried again"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit on the size of files stands for a full disk")
+def test_a_full_disk_is_one_line_and_status_1(finished, data, start, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(finished, out)
+    before = {path.name: path.read_bytes() for path in (out / "checkpoints").iterdir()}
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))"
+    process = start("train_imagenet", "--data", data, "--out", out, *SMALL, "--epochs", 3, "--resume", first=full)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "cannot write" in one_line(errors.decode()) and "File too large" in errors.decode()
+    assert {path.name: path.read_bytes() for path in (out / "checkpoints").iterdir()} == before
+
+
+@posix
+def test_ctrl_c_while_preparing_ends_it_and_the_same_command_goes_on(data, start, call, tmp_path):
+    slowly = """
+import time
+from minialex.data import prepare
+plain = prepare._decode
+def decode(*args):
+    time.sleep(0.5)
+    return plain(*args)
+prepare._decode = decode
+"""
+    cache = {"MINIALEX_CACHE": str(tmp_path / "cache")}
+    process = start("train_imagenet", "--data", data, "--out", tmp_path / "run", *SMALL, first=slowly, env=cache)
+    until(process, lambda: (tmp_path / "cache").exists() and any((tmp_path / "cache").iterdir()))
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130 and b"Traceback" not in errors
+    assert time.monotonic() - began < 10, "36 images at half a second each were not waited for"
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,126 @@
+"""The update rule of section 5 by hand, and the schedules."""
+
+from math import inf
+
+import numpy as np
+import pytest
+
+from minialex import optim
+from minialex.optim import Plateau, Rates, Steps
+
+BLOCK = 1 << 16
+
+
+def one(value, axes=2):
+    return {"w": np.full((1,) * axes, value)}
+
+
+def test_two_steps_by_hand_with_a_drop_of_the_rate_between():
+    w, v = one(1.0), one(0.0)
+    optim.update(w, v, one(2.0), Rates(0.1, 99.0, momentum=0.9, decay=0.5, bias_decay=99.0))
+    assert v["w"].item() == pytest.approx(-0.25, rel=1e-14) and w["w"].item() == pytest.approx(0.75, rel=1e-14)
+    optim.update(w, v, one(-1.0), Rates(0.01, 99.0, momentum=0.9, decay=0.5, bias_decay=99.0))
+    # 0.9 * -0.25 - 0.01 * (0.5 * 0.75 - 1). With the rate outside, w would now be 0.73375.
+    assert v["w"].item() == pytest.approx(-0.21875, rel=1e-14)
+    assert w["w"].item() == pytest.approx(0.53125, rel=1e-14)
+
+
+@pytest.mark.parametrize("axes, expected", [(1, 1 - 0.01 * (0.25 + 2)), (0, 0.75), (2, 0.75), (4, 0.75)])
+def test_one_axis_makes_a_bias_with_its_own_rate_and_decay(axes, expected):
+    w = one(1.0, axes)
+    optim.update(w, one(0.0, axes), one(2.0, axes), Rates(0.1, 0.01, decay=0.5, bias_decay=0.25))
+    assert w["w"].item() == pytest.approx(expected, rel=1e-14)
+
+
+def test_momentum_and_decay_of_section_5():
+    assert Rates(0.01, 0.02) == Rates(0.01, 0.02, momentum=0.9, decay=0.0005, bias_decay=0.0005)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1, BLOCK - 1, BLOCK, 2 * BLOCK + 3])
+def test_blocks_change_nothing(size, dtype):
+    rng = np.random.default_rng(0)
+    w, v, g = (rng.standard_normal((size, 1)).astype(dtype) for _ in range(3))
+    params, velocity, grads = {"w": w.copy()}, {"w": v.copy()}, {"w": g.copy()}
+    kept = params["w"], velocity["w"]
+    optim.update(params, velocity, grads, Rates(0.1, 9.0, momentum=0.7, decay=0.3))
+    v *= 0.7
+    v -= 0.1 * (0.3 * w + g)
+    np.testing.assert_array_equal(velocity["w"], v)
+    np.testing.assert_array_equal(params["w"], w + v)
+    np.testing.assert_array_equal(grads["w"], g)
+    assert params["w"] is kept[0] and velocity["w"] is kept[1] and kept[0].dtype == dtype, "not in place"
+
+
+def test_velocities_begin_at_zero():
+    params = {"a.W": np.ones((2, 3), "float32"), "a.b": np.ones(3)}
+    velocity = optim.init_velocity(params)
+    assert list(velocity) == list(params)
+    for name, value in velocity.items():
+        assert value.shape == params[name].shape and value.dtype == params[name].dtype and not value.any()
+
+
+def transposed():
+    return np.arange(6.0).reshape(2, 3).T
+
+
+def test_a_gradient_may_lie_in_any_order():
+    w, v = {"w": np.zeros((3, 2))}, {"w": np.zeros((3, 2))}
+    optim.update(w, v, {"w": transposed()}, Rates(1.0, 1.0))
+    np.testing.assert_array_equal(w["w"], -transposed())
+
+
+@pytest.mark.parametrize("w, v", [(transposed(), np.zeros((3, 2))), (np.zeros((3, 2)), transposed())])
+def test_an_update_that_would_be_lost_is_refused(w, v):
+    with pytest.raises(ValueError, match="fc.W: it and its velocity need to be C-contiguous"):
+        optim.update({"fc.W": w}, {"fc.W": v}, {"fc.W": np.ones((3, 2))}, Rates(1.0, 1.0))
+
+
+@pytest.mark.parametrize("v, g", [((2,), ()), ((2,), (1,)), ((2,), (2, 1)), ((1,), (2,))])
+def test_another_shape_is_refused(v, g):
+    with pytest.raises(ValueError, match=r"p.slope has shape \(2,\): it needs a velocity and a gradient so"):
+        optim.update({"p.slope": np.ones(2)}, {"p.slope": np.ones(v)}, {"p.slope": np.ones(g)}, Rates(1.0, 1.0))
+
+
+# Schedules
+
+
+def test_steps():
+    schedule = Steps((2, 4), factor=10)
+    assert [schedule.scale(epoch, []) for epoch in range(6)] == [1, 1, 0.1, 0.1, 0.01, 0.01]
+    assert Steps((1,), factor=4).scale(1, [0.9, 0.1]) == 0.25
+    assert Steps(()).scale(50, []) == 1
+
+
+def scales(schedule, errors):
+    return [schedule.scale(epoch, errors[:epoch]) for epoch in range(len(errors) + 1)]
+
+
+def test_plateau_drops_when_nothing_new_came():
+    errors = [0.9, 0.8, 0.8, 0.85, 0.7, 0.71, 0.72, 0.73, 0.74]
+    # After two epochs that were no better (equal is no better); a drop starts the count anew.
+    assert scales(Plateau(patience=2, drops=3), errors) == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.001])
+
+
+def test_plateau_keeps_its_best_over_a_drop():
+    errors = [0.5, 0.6, 0.6, 0.55, 0.55, 0.4, 0.45]
+    assert scales(Plateau(patience=2, drops=3), errors) == pytest.approx([1, 1, 1, 0.1, 0.1, 0.01, 0.01, 0.01])
+
+
+def test_plateau_stops_at_its_last_drop():
+    assert scales(Plateau(patience=1, factor=2, drops=2), [0.5] * 6) == [1, 1, 0.5, 0.25, 0.25, 0.25, 0.25]
+    assert Plateau().drops == 3 and Plateau().factor == 10
+    assert Plateau(patience=1).scale(99, [0.5] * 99) == pytest.approx(1e-3)
+
+
+def test_plateau_is_a_function_of_the_epochs_before():
+    """What comes later is not looked at, and asking changes nothing: a resumed run has the same rates."""
+    errors, schedule = [0.9, 0.8, 0.8, 0.8, 0.1, 0.2, 0.2, inf, 0.3], Plateau(patience=2)
+    forwards = [schedule.scale(epoch, errors) for epoch in range(10)]
+    backwards = [schedule.scale(epoch, errors[:epoch]) for epoch in reversed(range(10))]
+    assert forwards == backwards[::-1] and len(set(forwards)) == 4
+
+
+def test_warm_up():
+    assert [optim.warm_up(step, 4) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+    assert optim.warm_up(0, 0) == optim.warm_up(0, 1) == 1

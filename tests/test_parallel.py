@@ -1,0 +1,161 @@
+"""Chunks of images on threads: the plain layers' results, and the same bits for any number of threads."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from minialex import alexnet, network
+from minialex.layers import LRN, BatchNorm, Conv, Dropout, Flatten, Linear, MaxPool, NoParameters, ReLU
+from minialex.ops import reference
+from minialex.parallel import CHUNK, ImageChunks, by_image_chunks
+from minialex.rng import DROPOUT, INIT, generator
+
+SHAPE = (14, 13, 3)
+LAYERS = (
+    Conv("conv1", 8, 3, stride=2, sigma=0.3, bias=1),
+    ReLU(),
+    LRN(groups=2, alpha=0.1),
+    MaxPool(),
+    BatchNorm("bn1"),
+    Conv("conv2", 6, 2, groups=2, sigma=0.3),
+    ReLU(),
+    Flatten(),
+    Dropout(),
+    Linear("fc3", 5, sigma=0.3),
+)
+
+
+def start(layers, shape, dtype="float32", n=2 * CHUNK + 3):
+    params, state = network.init(layers, shape, generator(0, INIT), xp=np, dtype=dtype)
+    rng = np.random.default_rng(1)
+    x, dlogits = rng.standard_normal((n, *shape)).astype(dtype), rng.standard_normal((n, 5)).astype(dtype)
+    return params, state, x, dlogits
+
+
+def one_step(layers, params, state, x, dlogits):
+    """Everything that a step computes, by name."""
+    logits, caches = network.forward(layers, params, x, state=state, train=True, rng=generator(0, DROPOUT))
+    grads = network.backward(layers, params, caches, dlogits)
+    assert list(grads) == list(params)
+    tested, _ = network.forward(layers, params, x, state=state, train=False)
+    return {"logits": logits, "tested": tested} | network.update_state(layers, state, caches) | grads
+
+
+def chunked(layers, threads, *arrays):
+    with ThreadPoolExecutor(threads) as pool:
+        return one_step(by_image_chunks(layers, pool), *arrays)
+
+
+@pytest.mark.parametrize("n", [1, CHUNK - 1, CHUNK, 2 * CHUNK, 2 * CHUNK + 3])
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-6), ("float64", 1e-13)])
+def test_the_results_of_the_plain_layers(n, dtype, tolerance):
+    arrays = start(LAYERS, SHAPE, dtype, n)
+    plain, ours = one_step(LAYERS, *arrays), chunked(LAYERS, 2, *arrays)
+    assert set(plain) == set(ours) and {"bn1.mean", "bn1.var", "conv2.W"} < set(ours)
+    for name, value in plain.items():
+        assert ours[name].dtype == dtype and ours[name].shape == value.shape
+        assert np.abs(ours[name] - value).max() <= 10 * tolerance * max(1, np.abs(value).max()), name
+
+
+@pytest.mark.parametrize("variant", ["paper", "bn"])
+def test_the_same_bits_for_any_number_of_threads(variant):
+    net = alexnet.build(variant, classes=5, width=1 / 16)
+    arrays = start(net.layers, net.input_shape)
+    results = [chunked(net.layers, threads, *arrays) for threads in (1, 2, 3)]
+    for name, value in results[0].items():
+        assert np.abs(value).max() > 0
+        assert value.tobytes() == results[1][name].tobytes() == results[2][name].tobytes(), name
+
+
+def kinds(layers):
+    with ThreadPoolExecutor(1) as pool:
+        return [
+            tuple(map(type, layer.layers)) if isinstance(layer, ImageChunks) else type(layer)
+            for layer in by_image_chunks(layers, pool)
+        ]
+
+
+def test_what_mixes_images_stays_outside():
+    front, back = (Conv, ReLU, LRN, MaxPool), (Conv, ReLU, Flatten)
+    assert kinds(LAYERS) == [front, BatchNorm, back, Dropout, Linear]
+
+
+class Shift(NoParameters):
+    """A learner's record: an image gets what the one before it had."""
+
+    def __init__(self):
+        self.seen = []
+
+    def forward(self, params, x, *, state, train, rng, ops):
+        self.seen.append((len(x), threading.current_thread()))
+        return np.roll(x, 1, axis=0), None
+
+    def backward(self, dy, cache, *, ops, need_dx=True):
+        return np.roll(dy, -1, axis=0), {}
+
+
+class Watch(Shift):
+    """One that says `per_image`, and writes down what it is asked."""
+
+    per_image = True
+
+    def forward(self, params, x, *, state, train, rng, ops):
+        self.seen.append((len(x), threading.current_thread()))
+        return x, None
+
+    def backward(self, dy, cache, *, ops, need_dx=True):
+        self.seen.append(need_dx)
+        return dy, {}
+
+
+class Counting(Watch):
+    """One that keeps a running statistic as well."""
+
+    def update_state(self, state, cache):
+        return {"counted": state["counted"] + 1}
+
+
+def test_a_learners_layer_without_per_image_sees_the_whole_batch():
+    shift = Shift()
+    x = np.arange(20.0).reshape(20, 1, 1, 1)
+    with ThreadPoolExecutor(2) as pool:
+        y, _ = network.forward(by_image_chunks((ReLU(), shift), pool), {}, x, state={}, train=True)
+    assert shift.seen == [(20, threading.main_thread())] and y.ravel().tolist() == [19, *range(19)]
+    assert kinds((shift,)) == [Shift]
+
+
+def test_chunks_are_small_and_run_on_the_pool():
+    watch = Watch()
+    x = np.ones((2 * CHUNK + 3, 2))
+    with ThreadPoolExecutor(1) as pool:
+        network.forward(by_image_chunks((watch,), pool), {}, x, state={}, train=True)
+    assert [size for size, _ in watch.seen] == [CHUNK, CHUNK, 3]
+    assert threading.main_thread() not in {thread for _, thread in watch.seen}
+
+
+def test_running_statistics_of_a_per_image_layer_are_updated():
+    layers = (ReLU(), Counting(), ReLU())
+    with ThreadPoolExecutor(2) as pool:
+        rewritten = by_image_chunks(layers, pool)
+        _, caches = network.forward(rewritten, {}, np.ones((20, 3)), state={"counted": 0}, train=True)
+    assert network.update_state(rewritten, {"counted": 0}, caches) == {"counted": 1}
+    assert kinds(layers) == [(ReLU,), Counting, (ReLU,)]
+
+
+def test_the_first_layer_is_spared_its_dx_in_every_chunk():
+    first, second, third = Watch(), Watch(), Watch()
+    with ThreadPoolExecutor(2) as pool:
+        layers = by_image_chunks((first, second, Shift(), third), pool)
+        x = np.ones((CHUNK + 1, 2))
+        _, caches = network.forward(layers, {}, x, state={}, train=True)
+        for spy in (first, second, third):
+            spy.seen.clear()
+        assert network.backward_through(layers, caches, x, ops=reference, need_dx=False)[0] is None
+    assert (first.seen, second.seen, third.seen) == ([False] * 2, [True] * 2, [True] * 2)
+
+
+def test_an_error_in_a_chunk_reaches_the_caller():
+    with ThreadPoolExecutor(2) as pool, pytest.raises(ValueError, match="a window of 3"):
+        network.forward(by_image_chunks((MaxPool(),), pool), {}, np.ones((20, 2, 2, 1)), state={}, train=True)
