@@ -1,7 +1,7 @@
-"""Train AlexNet: on the toy set by default, with --data on any folder of labelled photographs.
+"""Train AlexNet: on the toy set, or with --data on a folder of photographs.
 
-Ctrl-C finishes the step and saves; the same command with --resume --out DIR goes on, bit for bit
-as if nothing had happened.
+Ctrl-C finishes the step and saves; the same command with --resume --out DIR
+goes on, bit for bit as if nothing had happened.
 """
 
 import argparse
@@ -60,9 +60,7 @@ def arguments(argv):
     net.add_argument(
         "--variant", choices=alexnet.VARIANTS, default="code2012", help="which AlexNet (default: %(default)s)"
     )
-    net.add_argument(
-        "--width", type=float, metavar="F", default=1.0, help="factor on the size of every hidden layer (%(default)s)"
-    )
+    net.add_argument("--width", type=float, metavar="F", help="factor on every hidden layer (1; toy set 0.25)")
     how = parser.add_argument_group("training (what is not given is the recipe's)")
     how.add_argument("--epochs", type=int, metavar="N", help="passes over the training images")
     how.add_argument("--batch", type=int, metavar="N", help="images in a step")
@@ -105,14 +103,15 @@ def check_free(folder: Path) -> None:
 
 def configure(args, packed: Packed) -> train.Config:
     """The recipe for so many classes, with what the command line changed."""
-    recipe = RECIPES[recipe_for(len(packed.classes))]
+    recipe = RECIPES[recipe_for(len(packed.classes)) if args.data else "toy"]
     changed = {"epochs": args.epochs, "batch": args.batch, "rate": args.lr, "bias_rate": args.lr}
     recipe = replace(recipe, **{name: value for name, value in changed.items() if value is not None})
     name = args.data.resolve().name.removesuffix(".tar") if args.data else "toy"
     if len(packed.classes) < 2 or not len(packed.val):
         raise UserError(f"{name} needs two classes, and images of them in val/: it has {packed.classes}")
     images = packed.index["fingerprint"]
-    return train.Config(name, args.variant, args.width, packed.classes, recipe, args.seed, args.dtype, images)
+    width = args.width or (1.0 if args.data else 0.25)
+    return train.Config(name, args.variant, width, packed.classes, recipe, args.seed, args.dtype, images)
 
 
 def introduction(config, packed, xp, threads) -> str:

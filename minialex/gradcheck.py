@@ -19,12 +19,13 @@ import numpy as np
 
 from minialex.backend import to_numpy, xp_of
 
-DIRECTIONS = 3          # random directions tried for each argument; the worst one counts
-LARGEST_SEARCH = 4096   # entries looked at one by one to locate a mistake
+DIRECTIONS = 3  # random directions tried for each argument; the worst one counts
+LARGEST_SEARCH = 4096  # entries looked at one by one to locate a mistake
 
 
 class Comparison(NamedTuple):
     """Relative error, and the two numbers that gave it: by backward and by finite differences."""
+
     error: float
     analytic: float
     numeric: float
@@ -68,8 +69,11 @@ def assert_layer(layer, input_shape, *, rng, batch=3, train=True, ops=None, step
 
 def _names(forward, arrays):
     """The names of forward's first arguments; positions where it takes *args."""
-    names = [name for name, parameter in inspect.signature(forward).parameters.items()
-             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)]
+    names = [
+        name
+        for name, parameter in inspect.signature(forward).parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
     return [names[i] if i < len(names) else i for i in range(len(arrays))]
 
 
@@ -77,8 +81,7 @@ def _layer_as_pair(layer, input_shape, rng, batch, train, ops):
     """The record as forward(x, *parameters) and backward(dy, cache), with values and names for them."""
     params = layer.init(input_shape, rng)
     # Zeros and ones, as biases and gains begin, hide a forgotten factor: move every parameter a little.
-    params = {name: value + 0.1 * _scale(value) * rng.standard_normal(value.shape)
-              for name, value in params.items()}
+    params = {name: value + 0.1 * _scale(value) * rng.standard_normal(value.shape) for name, value in params.items()}
     state = layer.init_state(input_shape) if hasattr(layer, "init_state") else {}
     x = rng.standard_normal((batch, *input_shape))
     seed = int(rng.integers(2**32))
@@ -143,7 +146,7 @@ def _slope(forward, arrays, i, u, dy, step):
     h = step * _scale(arrays[i])
 
     def moved(factor):
-        return forward(*arrays[:i], arrays[i] + factor * h * u, *arrays[i + 1:])[0]
+        return forward(*arrays[:i], arrays[i] + factor * h * u, *arrays[i + 1 :])[0]
 
     # Subtract before the product with dy: the rounding of a large <dy, y> would swamp the difference.
     return (8 * _dot(dy, moved(1) - moved(-1)) - _dot(dy, moved(2) - moved(-2))) / (12 * h)
@@ -155,7 +158,8 @@ def _assert_close(forward, backward, arrays, names, rng, step, tolerance):
             raise AssertionError(
                 f"gradient of {name}: relative error {error:.2g}, limit {tolerance:.2g}; along a random "
                 f"direction backward gives {analytic:.10g}, finite differences {numeric:.10g}"
-                + _worst_entry(forward, backward, arrays, names, name, rng, step))
+                + _worst_entry(forward, backward, arrays, names, name, rng, step)
+            )
 
 
 def _worst_entry(forward, backward, arrays, names, name, rng, step):

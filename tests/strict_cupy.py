@@ -112,9 +112,11 @@ class Array:
 
     shape, dtype, ndim, size, nbytes, itemsize, strides, flags = (
         property(lambda self, name=name: getattr(self.a, name))
-        for name in ("shape", "dtype", "ndim", "size", "nbytes", "itemsize", "strides", "flags"))
-    T, real, imag = (property(lambda self, name=name: Array(self.xp, getattr(self.a, name)))
-                     for name in ("T", "real", "imag"))
+        for name in ("shape", "dtype", "ndim", "size", "nbytes", "itemsize", "strides", "flags")
+    )
+    T, real, imag = (
+        property(lambda self, name=name: Array(self.xp, getattr(self.a, name))) for name in ("T", "real", "imag")
+    )
 
     def __array_namespace__(self, *, api_version=None):
         return self.xp
@@ -147,6 +149,7 @@ class Array:
             args = [unwrap(self.xp, value) for value in args]
             kwargs_ = {keyword: unwrap(self.xp, value) for keyword, value in kwargs.items()}
             return wrap(self.xp, getattr(self.a, method)(*args, **kwargs_))
+
         return call
 
     def key(self, key):
@@ -176,7 +179,6 @@ class Array:
 
     def __bool__(self):
         return bool(self.item())
-
 
 
 def add_operators(cls):
@@ -227,6 +229,7 @@ def wrap(xp, result):
 
 def write_names():
     import cupy
+
     lines = [f"# Made by `python tests/strict_cupy.py --refresh` from cupy {cupy.__version__}."]
     for prefix in ("", *(f"{name}." for name in SUBMODULES), "ndarray."):
         owner = operator.attrgetter(prefix.rstrip("."))(cupy) if prefix else cupy
@@ -240,6 +243,7 @@ def write_names():
 def describe(name, thing):
     """The line of a name, with its arguments where it is called; for a ufunc also those of its methods."""
     import cupy
+
     if isinstance(thing, cupy.ufunc):
         inputs = [f"x{i + 1}" for i in range(thing.nin)]
         lines = [f"{name}({', '.join([*inputs, 'out', 'dtype', 'casting'])})"]

@@ -111,11 +111,14 @@ def test_finite_differences_that_are_not_a_number_are_an_error(rng):
         gradcheck.assert_pair(root, lambda dy, x: dy / 2, [np.ones(3)], rng=rng)
 
 
-@pytest.mark.parametrize("change, message", [
-    (lambda dx, dgain: (dx[:2], dgain), r"gradient of x: shape \(2, 3\), not \(4, 3\)"),
-    (lambda dx, dgain: dx, "1 gradients for 2 arrays"),
-    (lambda dx, dgain: (dgain, dx), "gradient of x: shape"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda dx, dgain: (dx[:2], dgain), r"gradient of x: shape \(2, 3\), not \(4, 3\)"),
+        (lambda dx, dgain: dx, "1 gradients for 2 arrays"),
+        (lambda dx, dgain: (dgain, dx), "gradient of x: shape"),
+    ],
+)
 def test_gradients_of_the_wrong_shape_or_number(rng, change, message):
     with pytest.raises(AssertionError, match=message):
         gradcheck.check_pair(scaled_tanh_forward, wrong(scaled_tanh_backward, change), arrays(rng), rng=rng)
@@ -152,6 +155,7 @@ def test_only_float64_is_checked(rng):
 @dataclass(frozen=True)
 class Gain:
     """y = x gain + offset on the last axis, halved in testing; a mistake can be asked for."""
+
     name: str
     mistake: str = ""
 
@@ -166,8 +170,7 @@ class Gain:
     def backward(self, dy, cache, *, ops, need_dx=True):
         x, gain, train = cache
         axes = tuple(range(dy.ndim - 1))
-        grads = {f"{self.name}.gain": (dy * x).sum(axes) * (1.0 if train else 0.5),
-                 f"{self.name}.offset": dy.sum(axes)}
+        grads = {f"{self.name}.gain": (dy * x).sum(axes) * (1.0 if train else 0.5), f"{self.name}.offset": dy.sum(axes)}
         if self.mistake == "missing":
             del grads[f"{self.name}.offset"]
         return dy if self.mistake == "no gain" else dy * gain, grads

@@ -124,10 +124,13 @@ def train_ours(net, params, state, rates):
 def train_torch(model, input_shape, rates):
     # With a constant rate the paper's velocity is -rate times PyTorch's momentum buffer: the same path.
     weights, biases = ([p for p in model.parameters() if (p.ndim == 1) is wanted] for wanted in (False, True))
-    optimizer = torch.optim.SGD([
-        {"params": weights, "lr": rates.weights, "weight_decay": rates.decay},
-        {"params": biases, "lr": rates.biases, "weight_decay": rates.bias_decay},
-    ], momentum=rates.momentum)
+    optimizer = torch.optim.SGD(
+        [
+            {"params": weights, "lr": rates.weights, "weight_decay": rates.decay},
+            {"params": biases, "lr": rates.biases, "weight_decay": rates.bias_decay},
+        ],
+        momentum=rates.momentum,
+    )
     losses = []
     for step, (x, t) in enumerate(batches(input_shape)):
         put_masks(model, generator(0, DROPOUT, 0, step))

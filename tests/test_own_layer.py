@@ -29,12 +29,15 @@ def test_the_pair_by_the_definition_and_by_finite_differences(rng, shape):
     gradcheck.assert_pair(prelu_forward, prelu_backward, (x, slope), rng=rng)
 
 
-@pytest.mark.parametrize("mistake", [
-    lambda dx, dslope, dy, x, slope: (dy, dslope),
-    lambda dx, dslope, dy, x, slope: (dx * slope, dslope),
-    lambda dx, dslope, dy, x, slope: (dx, (dy * x).sum(axis=(0, 1, 2))),
-    lambda dx, dslope, dy, x, slope: (dx, dslope / len(x)),
-])
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda dx, dslope, dy, x, slope: (dy, dslope),
+        lambda dx, dslope, dy, x, slope: (dx * slope, dslope),
+        lambda dx, dslope, dy, x, slope: (dx, (dy * x).sum(axis=(0, 1, 2))),
+        lambda dx, dslope, dy, x, slope: (dx, dslope / len(x)),
+    ],
+)
 def test_mistakes_that_a_learner_may_make_are_seen(rng, mistake):
     def backward(dy, cache):
         return mistake(*prelu_backward(dy, cache), dy, *cache)

@@ -21,6 +21,7 @@ def xp():
 
 # The stand-in itself: what it refuses, and what it writes down.
 
+
 @pytest.mark.parametrize("name", ["block", "insert", "errstate", "einsum_path", "no_such_thing"])
 def test_a_name_that_cupy_lacks_is_refused(xp, name):
     with pytest.raises(AttributeError, match=name):
@@ -29,8 +30,13 @@ def test_a_name_that_cupy_lacks_is_refused(xp, name):
 
 def test_a_keyword_that_cupy_lacks_is_refused(xp):
     a = xp.ones((2, 3))
-    for call in (lambda: xp.sum(a, where=a > 0), lambda: a.sum(initial=1.0), lambda: a.max(initial=0.0),
-                 lambda: xp.add(a, a, where=a > 0), lambda: xp.mean(a, where=a > 0)):
+    for call in (
+        lambda: xp.sum(a, where=a > 0),
+        lambda: a.sum(initial=1.0),
+        lambda: a.max(initial=0.0),
+        lambda: xp.add(a, a, where=a > 0),
+        lambda: xp.mean(a, where=a > 0),
+    ):
         with pytest.raises(TypeError, match="has no argument"):
             call()
     with pytest.raises(AttributeError, match="newbyteorder"):
@@ -66,12 +72,16 @@ def test_mixing_with_the_host_is_refused(xp, mix):
 
 
 IN_DISGUISE = {
-    "iteration": list, "asarray": np.asarray, "array": np.array,
+    "iteration": list,
+    "asarray": np.asarray,
+    "array": np.array,
     "unpacking": lambda a: (lambda p, q: p)(*a),
     "format": lambda a: f"{a:.3f}",
     "float of many": float,
     "range": range,
-    "numpy ufunc": np.exp, "numpy function": np.sum, "numpy of a list": lambda a: np.stack([a, a]),
+    "numpy ufunc": np.exp,
+    "numpy function": np.sum,
+    "numpy of a list": lambda a: np.stack([a, a]),
     "copied into a NumPy array": lambda a: np.zeros(2).__setitem__(slice(None), a),
 }
 
@@ -114,13 +124,17 @@ def test_views_share_memory_and_sums_stay_on_the_device(xp):
 
 # The package on it.
 
+
 def normal(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape)
 
 
 OPS = {
-    "conv": (reference.conv, (normal(2, 7, 6, 4), normal(3, 2, 2, 6, seed=1), normal(6, seed=2)),
-             {"stride": (2, 1), "pad": ((1, 0), (2, 1)), "groups": 2}),
+    "conv": (
+        reference.conv,
+        (normal(2, 7, 6, 4), normal(3, 2, 2, 6, seed=1), normal(6, seed=2)),
+        {"stride": (2, 1), "pad": ((1, 0), (2, 1)), "groups": 2},
+    ),
     "linear": (reference.linear, (normal(3, 5), normal(5, 4, seed=1), normal(4, seed=2)), {}),
     "relu": (reference.relu, (normal(3, 5),), {}),
     "tanh": (reference.tanh, (normal(3, 5),), {}),
@@ -130,8 +144,11 @@ OPS = {
     "dropout testing": (reference.dropout, (normal(4, 6),), {"mask": None}),
     "softmax": (reference.softmax_cross_entropy, (normal(4, 6), np.array([5, 0, 0, 2])), {}),
     "batchnorm": (reference.batchnorm, (normal(3, 4, 5, 2), normal(2, seed=1), normal(2, seed=2)), {}),
-    "batchnorm testing": (reference.batchnorm, (normal(3, 4, 5, 2), normal(2, seed=1), normal(2, seed=2)),
-                          {"mean": normal(2, seed=3), "var": normal(2, seed=4) ** 2}),
+    "batchnorm testing": (
+        reference.batchnorm,
+        (normal(3, 4, 5, 2), normal(2, seed=1), normal(2, seed=2)),
+        {"mean": normal(2, seed=3), "var": normal(2, seed=4) ** 2},
+    ),
     "mapnorm": (reference.mapnorm, (normal(2, 6, 5, 3),), {"size": 3, "alpha": 1.0}),
 }
 
@@ -174,8 +191,9 @@ def test_masks_and_softmax_and_gradcheck_run_on_it(xp):
     np.testing.assert_array_equal(to_numpy(masks[0]), masks[1])
     np.testing.assert_array_equal(to_numpy(ops.softmax(on(xp, normal(3, 4)))), ops.softmax(normal(3, 4)))
     _, arrays, kwargs = OPS["conv"]
-    gradcheck.assert_pair(ops.conv_forward, ops.conv_backward, [on(xp, a) for a in arrays],
-                          rng=np.random.default_rng(0), **kwargs)
+    gradcheck.assert_pair(
+        ops.conv_forward, ops.conv_backward, [on(xp, a) for a in arrays], rng=np.random.default_rng(0), **kwargs
+    )
 
 
 def training_steps(net, x, t, xp, steps=2):

@@ -163,8 +163,7 @@ def prepare(source: Source, folder: str | Path, *, workers: int | None = None, p
         parts = _parts(source, folder)
         _check_space(parts, folder)
         total = sum(len(part.items) for part in parts)
-        hidden = None if progress else True  # None: where no person looks at a terminal
-        bar = tqdm(total=total, unit=" images", desc="preparing", disable=hidden, file=sys.stderr)
+        bar = tqdm(total=total, unit=" images", desc="preparing", disable=not progress or None, file=sys.stderr)
         with pillow_warnings(), ThreadPoolExecutor(workers or os.cpu_count()) as pool, bar:
             records = [_finished(part, mark, bar) or _make(part, mark, pool, bar) for part in parts]
         _check_classes(source, parts, records)

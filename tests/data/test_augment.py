@@ -71,9 +71,7 @@ def test_the_mean_is_subtracted_where_each_pixel_lay(case, seed, dtype):
         before = crops.copy()
         x = subtract_mean(crops, mean, offsets, mirrored, dtype)
         difference = images.astype(np.float64) - mean
-        expected = [
-            naive(*args) for args in zip(difference, [size] * len(images), offsets, mirrored, strict=True)
-        ]
+        expected = [naive(*args) for args in zip(difference, [size] * len(images), offsets, mirrored, strict=True)]
         assert x.dtype == dtype
         np.testing.assert_allclose(x, expected, rtol=0, atol=2e-5 if dtype == "float32" else 0)
         np.testing.assert_array_equal(crops, before)

@@ -87,9 +87,7 @@ def test_validation_takes_central_patches_in_order():
     batches = list(val_batches(FakeSplit(), MEAN, size=5, batch=10))
     assert [len(t) for _, t in batches] == [10, 10, 3]
     crops = center_crop(FakeSplit.pixels, 5)
-    np.testing.assert_array_equal(
-        np.concatenate([x for x, _ in batches]), subtract_mean(crops[0], MEAN, *crops[1:])
-    )
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in batches]), subtract_mean(crops[0], MEAN, *crops[1:]))
     np.testing.assert_array_equal(np.concatenate([t for _, t in batches]), FakeSplit.labels)
 
 

@@ -13,10 +13,7 @@ from minialex.errors import UserError
 
 
 def contents(source) -> dict:
-    return {
-        split: [(item.name, item.label, item.read()) for item in items]
-        for split, items in source.splits.items()
-    }
+    return {split: [(item.name, item.label, item.read()) for item in items] for split, items in source.splits.items()}
 
 
 def make_tar(path: Path, folder: Path, splits=("train", "val"), prefix="") -> Path:

@@ -90,9 +90,9 @@ def test_a_signal_ends_it_and_the_same_command_goes_on(finished, data, call, sta
     assert log(out) == log(finished)
 
 
-def test_threads_and_a_packed_folder_do_not_change_the_bits(finished, data, call, tmp_path, monkeypatch):
+def test_a_packed_folder_does_not_change_the_bits(finished, data, call, tmp_path, monkeypatch):
     packed = next((data.parent / "cache").iterdir())
-    assert call("train_imagenet", "--data", packed, "--out", tmp_path / "run", *SMALL, "--threads", "2") == 0
+    assert call("train_imagenet", "--data", packed, "--out", tmp_path / "run", *SMALL) == 0
     assert tensors(tmp_path / "run") == tensors(finished)
     assert log(tmp_path / "run") == log(finished)
 
