@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from minialex import alexnet, network
 from minialex.layers import LRN, BatchNorm, Conv, Dropout, Flatten, Linear, MaxPool, NoParameters, ReLU
 from minialex.ops import reference
-from minialex.parallel import CHUNK, ImageChunks, by_image_chunks
+from minialex.parallel import BLOCK, CHUNK, ColumnBlocks, ImageChunks, by_image_chunks
 from minialex.rng import DROPOUT, INIT, generator
 
 SHAPE = (14, 13, 3)
@@ -44,7 +45,7 @@ def one_step(layers, params, state, x, dlogits):
 
 
 def chunked(layers, threads, *arrays):
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads) as pool, threadpool_limits(threads):  # as the example has it
         return one_step(by_image_chunks(layers, pool), *arrays)
 
 
@@ -69,6 +70,33 @@ def test_the_same_bits_for_any_number_of_threads(variant):
         assert value.tobytes() == results[1][name].tobytes() == results[2][name].tobytes(), name
 
 
+def test_a_fully_connected_layer_in_blocks_of_columns():
+    units = 2 * BLOCK + 5
+    layers, rng = (
+        (Linear("fc1", units, sigma=0.1, bias=1), ReLU(), Linear("fc2", 5, sigma=0.1)),
+        np.random.default_rng(1),
+    )
+    params, state = network.init(layers, (30,), generator(0, INIT), xp=np, dtype="float64")
+    x, dlogits = rng.standard_normal((7, 30)), rng.standard_normal((7, 5))
+    plain, one, two = (
+        one_step(layers, params, state, x, dlogits),
+        *(chunked(layers, threads, params, state, x, dlogits) for threads in (1, 2)),
+    )
+    assert plain["fc1.W"].shape == (30, units)
+    for name, value in plain.items():
+        np.testing.assert_allclose(one[name], value, rtol=1e-11, atol=1e-13, err_msg=name)
+        assert one[name].tobytes() == two[name].tobytes() and one[name].flags.c_contiguous, name
+
+    with ThreadPoolExecutor(2) as pool:
+        rewritten = by_image_chunks(layers, pool)
+        _, caches = network.forward(rewritten, params, x, state=state, train=True)
+        dx, _ = network.backward_through(rewritten, caches, dlogits, ops=reference, need_dx=True)
+        assert network.backward_through(rewritten, caches, dlogits, ops=reference, need_dx=False)[0] is None
+    _, caches = network.forward(layers, params, x, state=state, train=True)
+    expected, _ = network.backward_through(layers, caches, dlogits, ops=reference, need_dx=True)
+    np.testing.assert_allclose(dx, expected, rtol=1e-11, atol=1e-13)
+
+
 def kinds(layers):
     with ThreadPoolExecutor(1) as pool:
         return [
@@ -79,7 +107,7 @@ def kinds(layers):
 
 def test_what_mixes_images_stays_outside():
     front, back = (Conv, ReLU, LRN, MaxPool), (Conv, ReLU, Flatten)
-    assert kinds(LAYERS) == [front, BatchNorm, back, Dropout, Linear]
+    assert kinds(LAYERS) == [front, BatchNorm, back, Dropout, ColumnBlocks]
 
 
 class Shift(NoParameters):
