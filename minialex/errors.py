@@ -23,7 +23,8 @@ class Stopped(Exception):
 def main_status(main: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> int:
     """Run `main(argv)` and return its exit status: 0 or its own, 1 for RunError, 2 for UserError, 130 for Ctrl-C.
 
-    A signal that a run handled itself gives 128 and its number: 143 for SIGTERM.
+    A signal that a run handled itself gives 128 and its number: 143 for SIGTERM. Too little memory, and output that
+    nobody reads any more, give 1.
     """
     try:
         return main(argv) or 0
@@ -36,5 +37,11 @@ def main_status(main: Callable[[list[str] | None], int | None], argv: list[str] 
     except Stopped as stop:
         print(stop, file=sys.stderr)
         return 128 + stop.signal_number
+    except MemoryError as error:
+        print(f"failed: out of memory ({error})", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # whoever read the output has gone, as `head` does
+        sys.stdout = None  # nor is there a use in flushing it at the end
+        return 1
     except KeyboardInterrupt:
         return 130

@@ -1,4 +1,6 @@
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -17,6 +19,7 @@ def raising(error):
     [
         (UserError("no such folder: x"), 2, "error: no such folder: x\n"),
         (RunError("loss is NaN in conv1"), 1, "failed: loss is NaN in conv1\n"),
+        (MemoryError("Unable to allocate 2 TiB"), 1, "failed: out of memory (Unable to allocate 2 TiB)\n"),
         (Stopped(signal.SIGINT, "stopped and saved"), 130, "stopped and saved\n"),
         (Stopped(signal.SIGTERM, "stopped and saved"), 143, "stopped and saved\n"),
     ],
@@ -29,6 +32,15 @@ def test_each_end_becomes_one_line_on_stderr_and_a_status(capsys, error, status,
 
 def test_ctrl_c():
     assert main_status(raising(KeyboardInterrupt())) == 130
+
+
+def test_a_reader_that_has_gone_is_no_traceback():
+    program = "import sys\nfrom minialex.errors import main_status\n"
+    program += "def main(argv):\n for n in range(9999): print('a line')\nsys.exit(main_status(main))"
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait()) == (b"", 1)
+    process.stderr.close()
 
 
 def test_anything_else_is_a_bug_and_keeps_its_traceback():

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from minialex import alexnet, network
 from minialex.layers import LRN, BatchNorm, Conv, Dropout, Flatten, Linear, MaxPool, NoParameters, ReLU
 from minialex.ops import Pair, reference
-from minialex.parallel import CHUNK, ImageChunks, by_image_chunks
+from minialex.parallel import BLOCK, CHUNK, ColumnBlocks, ImageChunks, by_image_chunks
 from minialex.rng import DROPOUT, INIT, generator
 
 SHAPE = (14, 13, 3)
@@ -46,7 +46,7 @@ def one_step(layers, params, state, x, dlogits):
 
 
 def chunked(layers, threads, *arrays):
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads) as pool, threadpool_limits(threads):  # as the example has it
         return one_step(by_image_chunks(layers, pool), *arrays)
 
 
@@ -71,6 +71,33 @@ def test_the_same_bits_for_any_number_of_threads(variant):
         assert value.tobytes() == results[1][name].tobytes() == results[2][name].tobytes(), name
 
 
+def test_a_fully_connected_layer_in_blocks_of_columns():
+    units = 2 * BLOCK + 5
+    layers, rng = (
+        (Linear("fc1", units, sigma=0.1, bias=1), ReLU(), Linear("fc2", 5, sigma=0.1)),
+        np.random.default_rng(1),
+    )
+    params, state = network.init(layers, (30,), generator(0, INIT), xp=np, dtype="float64")
+    x, dlogits = rng.standard_normal((7, 30)), rng.standard_normal((7, 5))
+    plain, one, two = (
+        one_step(layers, params, state, x, dlogits),
+        *(chunked(layers, threads, params, state, x, dlogits) for threads in (1, 2)),
+    )
+    assert plain["fc1.W"].shape == (30, units)
+    for name, value in plain.items():
+        np.testing.assert_allclose(one[name], value, rtol=1e-11, atol=1e-13, err_msg=name)
+        assert one[name].tobytes() == two[name].tobytes() and one[name].flags.c_contiguous, name
+
+    with ThreadPoolExecutor(2) as pool:
+        rewritten = by_image_chunks(layers, pool)
+        _, caches = network.forward(rewritten, params, x, state=state, train=True)
+        dx, _ = network.backward_through(rewritten, caches, dlogits, ops=reference, need_dx=True)
+        assert network.backward_through(rewritten, caches, dlogits, ops=reference, need_dx=False)[0] is None
+    _, caches = network.forward(layers, params, x, state=state, train=True)
+    expected, _ = network.backward_through(layers, caches, dlogits, ops=reference, need_dx=True)
+    np.testing.assert_allclose(dx, expected, rtol=1e-11, atol=1e-13)
+
+
 def kinds(layers):
     with ThreadPoolExecutor(1) as pool:
         return [
@@ -81,7 +108,7 @@ def kinds(layers):
 
 def test_what_mixes_images_stays_outside():
     front, back = (Conv, ReLU, LRN, MaxPool), (Conv, ReLU, Flatten)
-    assert kinds(LAYERS) == [front, BatchNorm, back, Dropout, Linear]
+    assert kinds(LAYERS) == [front, BatchNorm, back, Dropout, ColumnBlocks]
 
 
 class Shift(NoParameters):
@@ -163,14 +190,19 @@ def test_an_error_in_a_chunk_reaches_the_caller():
         network.forward(by_image_chunks((MaxPool(),), pool), {}, np.ones((20, 2, 2, 1)), state={}, train=True)
 
 
-def test_chunks_run_the_pairs_of_the_table_they_are_given():
-    table = replace(reference, relu=Pair(lambda x: (x + 2, None), lambda dy, cache: dy * 3))
-    x = np.ones((CHUNK + 1, 4))
+def test_parts_run_the_pairs_of_the_table_they_are_given():
+    def linear_backward(dy, cache, *, need_dx=True):
+        dx, dW, db = reference.linear.backward(dy, cache, need_dx=need_dx)
+        return 3 * dx, dW, db
+
+    linear = Pair(lambda x, W, b: reference.linear.forward(x, W, b + 5), linear_backward)
+    table = replace(reference, relu=Pair(lambda x: (x + 2, None), lambda dy, cache: dy * 3), linear=linear)
+    params = {"fc.W": np.ones((4, BLOCK + 1)), "fc.b": np.zeros(BLOCK + 1)}
     with ThreadPoolExecutor(2) as pool:
-        layers = by_image_chunks((ReLU(),), pool)
-        y, caches = network.forward(layers, {}, x, state={}, train=True, ops=table)
-        dx, _ = network.backward_through(layers, caches, x, ops=table, need_dx=True)
-    assert (y == 3).all() and (dx == 3).all()
+        layers = by_image_chunks((ReLU(), Linear("fc", BLOCK + 1)), pool)
+        y, caches = network.forward(layers, params, np.ones((CHUNK + 1, 4)), state={}, train=True, ops=table)
+        dx, _ = network.backward_through(layers, caches, np.ones_like(y), ops=table, need_dx=True)
+    assert (y == 4 * 3 + 5).all() and (dx == 9 * (BLOCK + 1)).all()
 
 
 def blas_threads():

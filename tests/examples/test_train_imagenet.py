@@ -15,6 +15,7 @@ from minialex import checkpoint
 from tests import photos
 from tests.examples.conftest import SMALL
 
+OPTIONS = "data classes workers variant width epochs batch lr seed dtype backend threads out resume".split()
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
 
 SLOWLY = """
@@ -136,9 +137,7 @@ def test_the_help_fits_a_screen(call, capsys, monkeypatch):
         assert call("train_imagenet", "--help") == 0
         text = capsys.readouterr().out
         assert all(len(line) <= max(80, int(columns)) for line in text.splitlines())
-        for (
-            option
-        ) in "data classes workers variant width epochs batch lr seed dtype backend threads out resume".split():
+        for option in OPTIONS:
             assert re.search(rf"^  --{option}\b", text, re.MULTILINE), option
 
 

@@ -8,10 +8,8 @@ from hypothesis import Phase, example, given, settings
 
 from minialex import gradcheck
 
-# The same draws in every run, and no shrinking: the shapes are small already.
-DRAWS = settings(
-    max_examples=60, deadline=None, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
-)
+# No shrinking: the shapes are small already. The rest is as tests/conftest.py sets it for all tests.
+DRAWS = settings(max_examples=60, phases=(Phase.explicit, Phase.generate))
 
 
 def over(cases, examples, draws=DRAWS):
