@@ -205,6 +205,22 @@ def test_parts_run_the_pairs_of_the_table_they_are_given():
     assert (y == 4 * 3 + 5).all() and (dx == 9 * (BLOCK + 1)).all()
 
 
+def test_a_first_linear_layer_is_spared_its_dx_in_every_block():
+    asked = []
+
+    def linear_backward(dy, cache, *, need_dx=True):
+        asked.append(need_dx)
+        return reference.linear.backward(dy, cache, need_dx=need_dx)
+
+    table = replace(reference, linear=Pair(reference.linear.forward, linear_backward))
+    params = {"fc.W": np.ones((4, BLOCK + 1)), "fc.b": np.zeros(BLOCK + 1)}
+    with ThreadPoolExecutor(2) as pool:
+        layers = by_image_chunks((Linear("fc", BLOCK + 1),), pool)
+        y, caches = network.forward(layers, params, np.ones((2, 4)), state={}, train=True, ops=table)
+        assert network.backward_through(layers, caches, y, ops=table, need_dx=False)[0] is None
+    assert asked == [False, False]
+
+
 def blas_threads():
     return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
