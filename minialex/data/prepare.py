@@ -374,6 +374,7 @@ def _toy() -> Source:
 
 
 def main(argv: list[str] | None = None) -> None:
+    """The command `python -m minialex.data.prepare SOURCE FOLDER`: prepare, and print what became of the images."""
     about = "Decode every image once, to 256x256 pixels, into a packed data set."
     parser = argparse.ArgumentParser(prog="python -m minialex.data.prepare", description=about)
     parser.add_argument("source", help="a folder with train/ and val/, a folder of .tar files, or one .tar")
