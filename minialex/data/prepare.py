@@ -32,6 +32,7 @@ from tqdm import tqdm
 from minialex.data.packed import FORMAT, IMAGE, SIDE, Packed, checksum, open_packed
 from minialex.data.sources import SPLITS, Item, Source, open_source
 from minialex.errors import RunError, UserError, main_status
+from minialex.files import write_atomically
 
 SHARD = 1024  # images; 201 MB
 LARGE = 100_000  # images; a data set above it is prepared on request only
@@ -168,7 +169,7 @@ def prepare(source: Source, folder: str | Path, *, workers: int | None = None, p
             records = [_finished(part, mark, bar) or _make(part, mark, pool, bar) for part in parts]
         _check_classes(source, parts, records)
         _finish(source, folder, mark, parts, records)
-    except OSError as error:
+    except (OSError, RunError) as error:
         raise RunError(f"preparing {folder} stopped: {error}; the same command goes on from here") from error
     return open_packed(folder)
 
@@ -304,18 +305,14 @@ def _check_classes(source: Source, parts: list[_Part], records: list[dict]) -> N
 
 
 def _write(path: Path, save: Callable) -> str:
-    """Write a file under a temporary name, force it to disk, rename it; returns its checksum."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
+    """Write a file by `save(open file)`, whole or not at all; returns its checksum."""
+
+    def write(temporary: Path) -> None:
         with open(temporary, "wb") as file:
             save(file)
-            file.flush()
-            os.fsync(file.fileno())
-        digest = checksum(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return digest
+
+    write_atomically(path, write)
+    return checksum(path)
 
 
 def _write_json(path: Path, record: dict) -> None:
