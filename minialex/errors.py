@@ -1,4 +1,4 @@
-"""The two ways in which a command may fail, and the one place that turns them into an exit status."""
+"""The ways in which a command may end early, and the one place that turns them into an exit status."""
 
 import sys
 from collections.abc import Callable

@@ -52,7 +52,7 @@ def warnings(layers, params, state, x, *, loss: float, classes: int) -> list[str
     if loss > 0.98 * log(classes):
         found.append(
             f"not learning: the loss is {loss:.2f}, and guessing among {classes} classes gives ln {classes} = "
-            f"{log(classes):.2f}. Try another --lr (a tenth, then three times), or --variant bn or code2012."
+            f"{log(classes):.2f}. Try another --lr (a tenth, then three times), or --variant code2012."
         )
     for name, share in dead_units(layers, params, state, x).items():
         if share >= DEAD:

@@ -54,8 +54,8 @@ def _mean(v):
 
 def _check(x, gamma, beta, mean, var):
     require(x.ndim >= 2, f"batchnorm: x has shape {x.shape}, it needs two axes or more (N,...,C)")
-    require_float("batchnorm", x=x, gamma=gamma, beta=beta)
     require((mean is None) == (var is None), "batchnorm: mean and var need to be given both or neither")
-    for name, array in {"gamma": gamma, "beta": beta, "mean": mean, "var": var}.items():
-        if array is not None:
-            require_shape("batchnorm", name, array.shape, x.shape[-1:], "one value a channel")
+    given = {} if mean is None else {"mean": mean, "var": var}
+    require_float("batchnorm", x=x, gamma=gamma, beta=beta, **given)
+    for name, array in {"gamma": gamma, "beta": beta, **given}.items():
+        require_shape("batchnorm", name, array.shape, x.shape[-1:], "one value a channel")

@@ -120,5 +120,6 @@ def test_what_does_not_fit_is_refused(ops):
     refuses(batchnorm, x, gamma, beta, var=given, words=["mean", "var", "both"])
     refuses(batchnorm, x, gamma, beta, mean=given[:2], var=given, words=["mean", "(2,)", "(3,)"])
     refuses(batchnorm, x, gamma, beta, mean=given, var=given[:1], words=["var", "(1,)", "(3,)"])
+    refuses(batchnorm, x, gamma, beta, mean=given, var=given.astype("float32"), words=["var", "float32", "float64"])
     refuses(batchnorm, x.astype("int64"), gamma, beta, words=["int64", "floating-point"])
     refuses(batchnorm, x.astype("float32"), gamma, beta, words=["float32", "float64"])
