@@ -18,9 +18,9 @@ BAR = 30  # characters at 100%
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("image", type=Path, help="an image file, of any size")
-    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="folder of a training run")
+    parser.add_argument("--run", type=Path, required=True, metavar="RUN", help="a run's folder, or a checkpoint")
     args = parser.parse_args(argv)
-    snapshot = load(args.run)
+    snapshot = checkpoint.load(checkpoint.best_of(args.run), xp=np)
     probabilities = predict(snapshot, read(args.image))
     sys.stdout.reconfigure(errors="replace")  # a class may have a name that the console cannot show
     block = block_for(sys.stdout.encoding)
@@ -36,15 +36,6 @@ def block_for(encoding: str) -> str:
     except UnicodeEncodeError:
         return "#"
     return "█"
-
-
-def load(run: Path) -> checkpoint.Snapshot:
-    """The best checkpoint of a run, or the newest where no epoch has ended yet."""
-    best = run / "checkpoints" / "best.safetensors"
-    path = best if best.exists() else checkpoint.latest(run / "checkpoints")
-    if path is None:
-        raise UserError(f"{run} is no folder of a training run: it has no checkpoints")
-    return checkpoint.load(path, xp=np)
 
 
 def read(path: Path) -> np.ndarray:

@@ -79,6 +79,21 @@ def latest(folder: str | Path) -> Path | None:
     return max(Path(folder).glob("[0-9]*-[0-9]*.safetensors"), default=None)
 
 
+def best_of(run: str | Path) -> Path:
+    """The checkpoint to use of a run: the file itself, or of a run's folder the best, or the newest where none is best.
+
+    Raises UserError where there is none.
+    """
+    run = Path(run)
+    if run.is_file():
+        return run
+    best = run / "checkpoints" / "best.safetensors"
+    path = best if best.exists() else latest(run / "checkpoints")
+    if path is None:
+        raise UserError(f"{run} is no folder of a training run, nor a checkpoint: it has no checkpoints")
+    return path
+
+
 def keep_newest(folder: str | Path, count: int) -> None:
     """Remove all but the newest `count` checkpoints; the best one has another name and stays."""
     for path in sorted(Path(folder).glob("[0-9]*-[0-9]*.safetensors"), reverse=True)[count:]:

@@ -192,3 +192,16 @@ def test_the_newest_are_kept_and_the_best(tmp_path, snapshot, count, kept):
     others = {path.name for path in tmp_path.iterdir()} - names
     assert names | others == {path.name for path in tmp_path.iterdir()} and len(others) == 2
     assert "best.safetensors" in others
+
+
+def test_the_best_of_a_run_or_its_newest_or_the_file_itself(tmp_path, snapshot):
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    for run in (tmp_path, tmp_path / "none"):
+        with pytest.raises(UserError, match="no checkpoints"):
+            checkpoint.best_of(run)
+    checkpoint.save(folder / "0001-0000000.safetensors", snapshot)
+    assert checkpoint.best_of(tmp_path).name == "0001-0000000.safetensors"
+    checkpoint.save(folder / "best.safetensors", snapshot)
+    assert checkpoint.best_of(str(tmp_path)) == folder / "best.safetensors"
+    assert checkpoint.best_of(folder / "0001-0000000.safetensors").name == "0001-0000000.safetensors"
