@@ -57,7 +57,7 @@ class Chain:
         name = node.input[place] if place < len(node.input) else ""
         stored = self.stored.get(name)
         if stored is None:
-            raise ValueError(f"input {place} of {told(node)}, {name!r}, is not stored in the file")
+            raise ValueError(f"{told(node)} has {name!r} for input {place}, which is not stored in the file")
         if isinstance(stored, onnx_package().TensorProto):
             return _array(stored)
         value = _array(attributes(stored, value=None)["value"])

@@ -7,6 +7,8 @@ onnx_export.py writes them, and those of other programs that come to the same, s
 import base64
 import json
 from collections.abc import Iterator
+from difflib import SequenceMatcher
+from itertools import zip_longest
 from math import prod
 from pathlib import Path
 
@@ -80,7 +82,7 @@ def read_conv(chain: Chain) -> Conv:
 
 
 def read_relu(chain: Chain) -> ReLU:
-    chain.take("Relu")
+    attributes(chain.take("Relu"))
     return ReLU()
 
 
@@ -238,13 +240,12 @@ def records(chain: Chain) -> Iterator[Layer]:
 def match(path: Path, found: list[str]) -> str:
     """The variant whose layers have these forms. UserError says where the nearest one differs."""
     expected = {variant: [*filter(None, map(form, alexnet.build(variant).layers))] for variant in alexnet.VARIANTS}
-    alike = {variant: _common(found, of) for variant, of in expected.items()}
-    nearest = max(alike, key=alike.get)
+    nearest = max(expected, key=lambda variant: SequenceMatcher(None, found, expected[variant]).ratio())
     if found == expected[nearest]:
         return nearest
-    place = alike[nearest]
-    here, there = ((*rows, "nothing more")[min(place, len(rows))] for rows in (found, expected[nearest]))
-    raise UserError(f"{path} is none of our networks: layer {place + 1} is {here}; the nearest, {nearest}, has {there}")
+    pairs = enumerate(zip_longest(found, expected[nearest], fillvalue="nothing more"), start=1)
+    place, (here, there) = next((place, pair) for place, pair in pairs if pair[0] != pair[1])
+    raise UserError(f"{path} is none of our networks: layer {place} is {here}; the nearest, {nearest}, has {there}")
 
 
 def forms_of(chain: Chain) -> list[str]:
@@ -283,11 +284,6 @@ def form(layer: Layer) -> str:
     return type(layer).__name__
 
 
-def _common(a: list, b: list) -> int:
-    """How many first items two lists share."""
-    return next((place for place, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-
-
 # The input convention
 
 
@@ -297,8 +293,8 @@ def declaration(path: Path, model) -> tuple[Preprocessing, tuple, tuple] | None:
     if text is None:
         return None
     try:
-        told = json.loads(text)
-        mean, classes, words = told["mean"], tuple(told["classes"]), tuple(told["words"])
+        facts = json.loads(text)
+        mean, classes, words = facts["mean"], tuple(facts["classes"]), tuple(facts["words"])
         if not all(isinstance(name, str) for name in classes + words):
             raise ValueError("its classes have names that are no text")
         if isinstance(mean, str):
@@ -307,8 +303,8 @@ def declaration(path: Path, model) -> tuple[Preprocessing, tuple, tuple] | None:
             image = np.broadcast_to(np.array(mean, "float32").reshape(3), (256, 256, 3))
         if not np.isfinite(image).all():
             raise ValueError("its mean is not finite")
-        return Preprocessing.from_config(np.array(image, "float32"), told), classes, words
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        return Preprocessing.from_config(np.array(image, "float32"), facts), classes, words
+    except (UserError, RecursionError, *HOSTILE) as error:
         raise UserError(f"{path}: its metadata {METADATA!r} are damaged ({one_line(error)})") from error
 
 
