@@ -28,7 +28,7 @@ def import_weights(args: argparse.Namespace) -> None:
     """Write another program's weights as a checkpoint, and say what was found."""
     from minialex import interop
 
-    print("\n".join(interop.import_weights(args.source, args.out)))
+    print("\n".join(interop.import_weights(args.source, args.out, args.data)))
 
 
 def export_onnx(args: argparse.Namespace) -> None:
@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     what = "torchvision's alexnet (.safetensors, or a .pth state dict), or an ONNX file of any variant"
     command.add_argument("source", type=Path, metavar="SOURCE", help=what)
     command.add_argument("out", type=Path, metavar="OUT.safetensors", help="the checkpoint to write")
+    command.add_argument("--data", type=Path, metavar="DIR", help="prepared data whose classes these are, in order")
     command.set_defaults(run=import_weights)
 
     command = commands.add_parser("export", help="a run's weights, as an ONNX file")

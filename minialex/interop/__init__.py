@@ -13,6 +13,7 @@ import numpy as np
 
 from minialex import alexnet, checkpoint
 from minialex.checkpoint import Snapshot
+from minialex.data.packed import open_packed
 from minialex.data.preprocess import Preprocessing
 from minialex.errors import UserError
 from minialex.files import write_atomically
@@ -37,34 +38,47 @@ def read(source: str | Path) -> Weights:
     return read_safetensors(source) if head[8:] == b"{" else read_onnx(source)
 
 
-def import_weights(source: str | Path, out: str | Path) -> list[str]:
+def import_weights(source: str | Path, out: str | Path, data: str | Path | None = None) -> list[str]:
     """Write the weights in a file of another program as a checkpoint, on which predict and evaluate run.
 
+    data: a prepared folder that names the classes, where the file does not; they have numbers without.
     Returns what to tell of it, in lines. Raises UserError where the file is none of our networks.
     """
     source, out = Path(source), Path(out)
     _check_out(out, source)
     weights = read(source)
     net, width, params, state = adopt(weights, source)
-    count = len(params["fc8.b"])
-    classes = weights.classes or tuple(f"class {label}" for label in range(count))
+    classes, words = names(weights, net.layers[-1].units, data)
     config = {
         "variant": net.name,
         "width": width,
         "classes": list(classes),
-        "words": list(weights.words),
+        "words": list(words),
         "preprocessing": weights.preprocessing.options(),
         "dtype": "float32",
     }
     checkpoint.save(out, Snapshot(params, {}, state, weights.preprocessing.mean, config))
     size = net.input_shape[0]
     return [
-        f"{source} is {net.name}: {count} classes, width {width:g}",
+        f"{source} is {net.name}: {len(classes)} classes, width {width:g}",
         *weights.notes,
-        *([] if weights.classes else ["classes have numbers: the file names none"]),
+        *([] if weights.classes or data else ["it names no classes: they have numbers, or --data names them"]),
         f"input: {size}x{size}, {describe(weights.preprocessing)}",
         f"written: {out}",
     ]
+
+
+def names(weights: Weights, count: int, data: str | Path | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of `count` classes, and words for them: of the prepared data, else the file's own, else numbers.
+
+    Raises UserError where the data have another number of classes.
+    """
+    if data is None:
+        return weights.classes or tuple(f"class {label}" for label in range(count)), weights.words
+    packed = open_packed(data)
+    if len(packed.classes) != count:
+        raise UserError(f"{data} has {len(packed.classes)} classes, the network has {count}")
+    return packed.classes, packed.words
 
 
 def export_onnx(run: str | Path, out: str | Path) -> list[str]:
