@@ -25,7 +25,8 @@ from minialex.layers import LRN, BatchNorm, Conv, Dropout, Flatten, Layer, Linea
 from minialex.ops.windows import output_size, pad_pairs, pair
 
 LOWEST_OPSET = 7  # before it, dropout and batch normalisation trained unless told otherwise
-HOSTILE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)  # what odd bytes lead to
+# What odd bytes lead to; the last where a constant is made from itself.
+HOSTILE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
 IMAGENET_MEAN = (122.679, 116.669, 104.007)  # R, G, B: what Caffe's models subtract
 
 
@@ -304,7 +305,7 @@ def declaration(path: Path, model) -> tuple[Preprocessing, tuple, tuple] | None:
         if not np.isfinite(image).all():
             raise ValueError("its mean is not finite")
         return Preprocessing.from_config(np.array(image, "float32"), facts), classes, words
-    except (UserError, RecursionError, *HOSTILE) as error:
+    except (UserError, *HOSTILE) as error:
         raise UserError(f"{path}: its metadata {METADATA!r} are damaged ({one_line(error)})") from error
 
 

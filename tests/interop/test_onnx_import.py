@@ -379,6 +379,12 @@ def test_a_constant_of_any_size(made, tmp_path):
         refused(model, tmp_path, "'fc6_w_0' would be of shape")
 
 
+def test_a_constant_that_is_made_from_itself(tmp_path):
+    model = light()
+    next(node for node in model.graph.node if node.output[0] == "fc6_w_0").input[0] = "fc6_w_0"
+    refused(model, tmp_path, "is not to be read")
+
+
 def test_operator_sets_of_the_past_and_the_future(made, tmp_path):
     for version in (6, 999):
         model = model_of(made("owt"))
