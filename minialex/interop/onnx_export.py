@@ -156,7 +156,8 @@ def to_model(net: alexnet.Network, params: dict, state: dict, preprocessing: Pre
     """The ONNX model of a network in float32, with NumPy arrays params and state, and what its input has to be."""
     helper, FLOAT = onnx_package().helper, onnx_package().TensorProto.FLOAT
     graph = Graph({**params, **state})
-    for layer, graph.shape in input_shapes(net):
+    for layer, shape in input_shapes(net):
+        graph.shape = shape
         add(layer, graph)
     graph.nodes[-1].output[0] = "logits"
     H, W, C = net.input_shape
