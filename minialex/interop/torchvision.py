@@ -56,10 +56,8 @@ def read_state_dict(path: Path) -> Weights:
 
 
 def _weights(tensors: dict) -> Weights:
-    note = "torchvision's alexnet, and its way to prepare images"
-    return Weights(
-        "owt", {NAMES[name]: value for name, value in tensors.items()}, convention.torchvision(), notes=(note,)
-    )
+    ours = {NAMES[name]: value for name, value in tensors.items()}
+    return Weights("owt", ours, convention.torchvision(), notes=("its input is torchvision's",))
 
 
 def _check_keys(path: Path, keys: set) -> None:
