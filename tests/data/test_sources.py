@@ -103,7 +103,7 @@ def test_a_folder_that_cannot_be_listed_is_named(folder, monkeypatch):
     def walk(top, onerror, followlinks):
         onerror(PermissionError(13, "Permission denied", str(top)))
 
-    monkeypatch.setattr("minialex.data.sources.os.walk", walk)
+    monkeypatch.setattr("os.walk", walk)
     with pytest.raises(UserError, match="cannot read .*train: Permission denied"):
         open_source(folder)
 
