@@ -16,7 +16,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from minialex.data.sources.records import SPLITS, Item, Source
+from minialex.data.sources.records import SPLITS, Item, Source, one_line
+from minialex.data.sources.tars import small_files
 from minialex.errors import UserError
 
 SIDE = 32  # pixels
@@ -30,7 +31,6 @@ LOSSLESS_TRAIN = 3200  # of the 4000 images; the others are for validation
 JPEG_TRAIN = 4500  # of the 5000 of each class
 LOSSLESS = ("class_names", "images", "labels")
 JPEG = ("class_names", "train_jpeg", "train_offsets", "train_labels", "train_number")
-LARGEST = 64 * 2**20  # bytes of one file in an archive; the real ones have 31 million
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +109,7 @@ def _files(place: Path) -> dict[str, bytes]:
     """The batches and the class names, by file name."""
     stems = [*BATCHES["train"], *BATCHES["val"]]
     wanted = {*stems, *(f"{stem}.bin" for stem in stems), "batches.meta", "batches.meta.txt"}
-    if place.is_dir():
-        return {name: (place / name).read_bytes() for name in sorted(wanted) if (place / name).exists()}
-    files = {}
-    try:
-        with tarfile.open(place, "r:gz") as tar:
-            for member in tar:
-                name = PurePosixPath(member.name).name
-                if name in wanted and member.isreg() and member.size < LARGEST:
-                    files[name] = tar.extractfile(member).read()
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        raise UserError(f"{place} cannot be read as a whole tar.gz ({error})") from error
-    return files
+    return small_files(place, wanted)
 
 
 def _need(files: dict[str, bytes], name: str, place: Path) -> bytes:
@@ -173,8 +162,7 @@ def _unpickle(data: bytes, path: Path) -> dict:
     try:  # written by Python 2, whose strings are bytes
         value = _Unpickler(io.BytesIO(data), encoding="bytes").load()
     except Exception as error:  # crafted bytes make it raise nearly anything
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path} is refused: {reason}; expected a pickle of arrays and plain values only") from error
+        raise UserError(f"{path} is refused: {one_line(error)}; expected arrays and plain values only") from error
     if not isinstance(value, dict):
         raise UserError(f"{path} holds a {type(value).__name__}: expected a dict with b'data' and b'labels'")
     return value
@@ -205,10 +193,10 @@ def _python(data: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _from_npz(path: Path) -> Source:
     try:
-        with np.load(path, allow_pickle=False) as npz:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as npz:
             arrays = {name: npz[name] for name in npz.files if not name.startswith("test_")}
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path} cannot be read as a whole .npz of plain arrays ({error})") from error
+        raise UserError(f"{path} cannot be read as a whole .npz of plain arrays ({one_line(error)})") from error
     for names, build in ((LOSSLESS, _lossless), (JPEG, _jpeg)):
         if all(name in arrays for name in names):
             classes = tuple(str(name) for name in arrays["class_names"].tolist())
@@ -232,14 +220,19 @@ def _jpeg(path: Path, classes: tuple[str, ...], _, data: np.ndarray, offsets, la
     whole = len(offsets) == len(labels) + 1 == len(numbers) + 1 and data.dtype == np.uint8
     if not whole or offsets[0] < 0 or offsets[-1] > len(data) or (np.diff(offsets) < 0).any():
         raise UserError(f"{path} has arrays that do not fit together: expected n labels and numbers, n + 1 offsets")
-    _check_labels(path, "train", labels, classes)
-    items = {split: [] for split in SPLITS}
-    for start, end, label, number in zip(offsets[:-1], offsets[1:], labels.tolist(), numbers.tolist(), strict=True):
-        split = "train" if number < JPEG_TRAIN else "val"
-        name = f"{split}/{classes[label]}/{number:05}.jpg"
-        items[split].append(EncodedItem(name, label, data[start:end].tobytes()))
+    items = {}
+    for split, chosen in (("train", numbers < JPEG_TRAIN), ("val", numbers >= JPEG_TRAIN)):
+        _check_labels(path, split, labels[chosen], classes)
+        items[split] = _sorted(
+            EncodedItem(
+                f"{split}/{classes[labels[k]]}/{numbers[k]:05}.jpg",
+                int(labels[k]),
+                data[offsets[k] : offsets[k + 1]].tobytes(),
+            )
+            for k in np.flatnonzero(chosen)
+        )
     remark = "these are JPEG re-encodings of CIFAR-10, not its own pixels, and val is a part of its training images"
-    return _source(path.stem, classes, {split: _sorted(items[split]) for split in SPLITS}, remark)
+    return _source(path.stem, classes, items, remark)
 
 
 # Arrays to items

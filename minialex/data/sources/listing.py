@@ -3,13 +3,14 @@
 import csv
 import io
 import re
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from minialex.data.sources.records import one_line
+from minialex.data.sources.tars import small_files
 from minialex.errors import UserError
 
 WNID = re.compile(r"n\d{8}")
@@ -17,7 +18,6 @@ DEVKIT = "ILSVRC2012_devkit_t12"
 META, TRUTH = "meta.mat", "ILSVRC2012_validation_ground_truth.txt"
 MAPPING, SOLUTION = "LOC_synset_mapping.txt", "LOC_val_solution.csv"
 PER_CLASS = 50  # validation images
-LARGEST = 64 * 2**20  # bytes; the real files are a hundredth of it
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def find_listing(folder: Path) -> Listing | None:
 
 def _devkit(path: Path) -> Listing:
     """Its ids are numbers of its own, 1 to 1000 in another order than the labels: meta.mat says which wnid each is."""
-    files = _devkit_files(path)
+    files = small_files(path / "data" if path.is_dir() else path, (META, TRUTH))
     for name in (META, TRUTH):
         if name not in files:
             raise UserError(f"{path} has no data/{name}: expected the whole development kit of ILSVRC2012")
@@ -68,22 +68,6 @@ def _devkit(path: Path) -> Listing:
     )
 
 
-def _devkit_files(path: Path) -> dict[str, bytes]:
-    """The two files of the kit that matter, as far as they are there."""
-    if path.is_dir():
-        return {name: (path / "data" / name).read_bytes() for name in (META, TRUTH) if (path / "data" / name).exists()}
-    files = {}
-    try:
-        with tarfile.open(path, "r:*") as tar:
-            for member in tar:
-                folder, _, name = member.name.rpartition("/")
-                if folder.endswith("data") and name in (META, TRUTH) and member.isreg() and member.size < LARGEST:
-                    files[name] = tar.extractfile(member).read()
-    except (tarfile.TarError, EOFError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as a whole tar.gz ({error})") from error
-    return files
-
-
 def _leaves(meta: bytes, path: Path) -> list[tuple[int, str, str, int]]:
     """(id, wnid, words, number of training images) of the synsets without children, from meta.mat."""
     from scipy.io import loadmat  # only where there is a devkit to read
@@ -96,7 +80,7 @@ def _leaves(meta: bytes, path: Path) -> list[tuple[int, str, str, int]]:
             if int(s["num_children"]) == 0
         ]
     except Exception as error:  # damaged bytes make the reader raise nearly anything
-        raise UserError(f"{path}: {META} cannot be read ({_line(error)}): expected the development kit's") from error
+        raise UserError(f"{path}: {META} cannot be read ({one_line(error)}): expected the development kit's") from error
     if not leaves or len({id for id, *_ in leaves}) < len(leaves):
         raise UserError(f"{path}: {META} lists {len(leaves)} classes, or one id twice: expected the development kit's")
     return leaves
@@ -148,7 +132,3 @@ def _solution(path: Path, known: Mapping[str, str]) -> dict[str, str]:
             elif row and k > 1:  # the first row names the columns
                 raise UserError(f"{path} has {','.join(row)[:40]!r} in line {k}: expected a wnid that {MAPPING} lists")
     return val
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -33,7 +33,7 @@ def open_photos(path: Path) -> Source:
     if parts:
         listing = _listing(path, base)
         _check_parts(path, parts, listing)
-        return _assemble(path, _entries(parts), listing)
+        return _assemble(path, _entries(parts), listing, _left_aside(base, parts))
     tars = sorted(entry for entry in base.iterdir() if entry.suffix == ".tar" and not _hidden(entry.name))
     if tars:
         return _assemble(path, (entry for tar in tars for entry in tar_entries(tar)), _listing(path, base))
@@ -73,8 +73,8 @@ def _refuse_alone(path: Path) -> None:
     if kind:
         names = {split: f"ILSVRC2012_img_{split}.tar" for split in SPLITS} | {"devkit": f"{DEVKIT}.tar.gz"}
         others = [name for other, name in names.items() if other != kind and not (path.parent / name).exists()]
-        missing = f" with {' and '.join(others)} beside it" if others else ""
-        raise UserError(f"{path} is the {kind} part of ILSVRC2012 alone: give its folder, {path.parent},{missing}")
+        missing = f", with {' and '.join(others)} beside it" if others else ""
+        raise UserError(f"{path} is the {kind} part of ILSVRC2012 alone: give its folder, {path.parent}{missing}")
 
 
 def _check_parts(path: Path, parts: dict[str, Path], listing: Listing | None) -> None:
@@ -87,6 +87,11 @@ def _check_parts(path: Path, parts: dict[str, Path], listing: Listing | None) ->
             raise UserError(f"{parts[split]} is a file: {EXPECTED}")
     if parts["val"].suffix == ".tar" and listing is None:
         raise UserError(_without_truth(path, parts["val"].name))
+
+
+def _left_aside(base: Path, parts: dict[str, Path]) -> list[str]:
+    both = [(split, place) for split, place in parts.items() if place.suffix == ".tar" and (base / split).exists()]
+    return [f"{place.name} is read, and {split}/ beside it is not" for split, place in both]
 
 
 def _without_truth(path: Path, name: str) -> str:
@@ -120,12 +125,12 @@ def _walk(place: Path, split: str) -> Iterator[Entry]:
                 yield f"{above}/{name}", FileItem(f"{above}/{name}", -1, os.path.join(folder, name))
 
 
-def _assemble(path: Path, entries: Iterable[Entry], listing: Listing | None) -> Source:
+def _assemble(path: Path, entries: Iterable[Entry], listing: Listing | None, aside: Iterable[str] = ()) -> Source:
     """Sort what was listed by split and class, and number the classes."""
     found = _sort(path, entries, listing)
     _check(path, found, listing)
     classes = listing.wnids if listing else tuple(sorted(found["train"]))
-    remarks = _remarks(found, classes, listing)
+    remarks = (*aside, *_remarks(found, classes, listing))
     splits = {split: _labelled(found[split], classes) for split in SPLITS}
     return Source(
         name=path.resolve().name.removesuffix(".tar"),

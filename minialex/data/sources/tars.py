@@ -8,17 +8,19 @@ tar are only ever names; nothing is written under them.
 import os
 import re
 import tarfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from tqdm import tqdm
 
-from minialex.data.sources.records import Item, TarItem
+from minialex.data.sources.records import Item, TarItem, one_line
 from minialex.errors import UserError
 
 CLASS_TAR = re.compile(r"(n\d{8})\.tar")  # all the training images of one class
 FLAT_VAL = re.compile(r"ILSVRC2012_val_\d{8}\.JPEG")
+SMALL = 64 * 2**20  # bytes; the largest file that is read from an archive at once has 31 million
 
 Entry = tuple[str, Item | None]  # a name, and the item there, or None for a folder
 
@@ -55,10 +57,25 @@ def kind_of(path: Path) -> str:
             first = tar.next()
     except (tarfile.TarError, EOFError, OSError):
         return ""
-    base = PurePosixPath(first.name).name if first else ""
-    if base.startswith("ILSVRC2012_devkit"):
-        return "devkit"
-    return "train" if CLASS_TAR.fullmatch(base) else "val" if first and FLAT_VAL.fullmatch(first.name) else ""
+    top = next(iter(PurePosixPath(first.name).parts), "") if first else ""
+    kinds = {"train": CLASS_TAR, "val": FLAT_VAL, "devkit": re.compile("ILSVRC2012_devkit.*")}
+    return next((kind for kind, pattern in kinds.items() if pattern.fullmatch(top)), "")
+
+
+def small_files(place: Path, names: Collection[str]) -> dict[str, bytes]:
+    """The contents of those of `names` that are in a folder, or anywhere in a tar, compressed or not."""
+    if place.is_dir():
+        return {name: (place / name).read_bytes() for name in names if (place / name).exists()}
+    files = {}
+    try:
+        with tarfile.open(place, "r:*") as tar:
+            for member in tar:
+                name = PurePosixPath(member.name).name
+                if name in names and member.isreg() and member.size < SMALL:
+                    files[name] = tar.extractfile(member).read()
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise UserError(f"{place} cannot be read as a whole tar.gz ({one_line(error)})") from error
+    return files
 
 
 def _class_tar(file: BinaryIO, path: Path, name: str, start: int, size: int) -> Iterator[Entry]:
@@ -91,7 +108,7 @@ def _members(file: BinaryIO, name: str, start: int, end: int) -> Iterator[tarfil
             if tar.offset + tarfile.BLOCKSIZE > end or file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
                 raise tarfile.ReadError("it ends without the mark of its end")
     except tarfile.TarError as error:
-        raise UserError(f"{name} cannot be read as a whole, uncompressed tar ({error})") from error
+        raise UserError(f"{name} cannot be read as a whole, uncompressed tar ({one_line(error)})") from error
 
 
 def _progress(path: Path) -> tqdm:
