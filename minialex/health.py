@@ -1,13 +1,85 @@
-"""Is it learning? The states in which a network sits for days, found and named."""
+"""Will it learn, is it learning? One batch measured as a table; the states in which a network sits for days, named."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import log
 
+from minialex import network
 from minialex.backend import xp_of
-from minialex.layers import ReLU
+from minialex.layers import Dropout, ReLU, Tanh
 from minialex.ops import reference
 
 DEAD = 0.5  # the share of dead units from which on a layer is reported
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer on one batch. Its activations are those behind its ReLU, where it has one.
+
+    mean, spread: over all activations; spread is the standard deviation.
+    images: the spread of an activation from one image to the next, on average over the activations.
+    zeros: the share of activations that are 0.  dead: the share of maps or units that are 0 on every image.
+    step: |dw| / |w| of the layer's weights in the step that this batch makes, momentum and decay included.
+    zeros and dead are None where there is no ReLU, step where there are no weights.
+    """
+
+    name: str
+    mean: float
+    spread: float
+    images: float
+    zeros: float | None = None
+    dead: float | None = None
+    step: float | None = None
+
+
+@dataclass(frozen=True)
+class Health:
+    """A network on one batch: its layers in their order, the last of them the logits, and its loss."""
+
+    rows: tuple[Row, ...]
+    loss: float
+
+
+def measure(layers, params, velocity, state, x, t, rates, *, ops=reference) -> Health:
+    """Look at the step that a batch x (N,H,W,C), t (N,) is about to make; nothing is changed.
+
+    Everything is as in training but dropout, which is in its testing form: its masks differ from image to image, and
+    would hide whether the logits do.
+    """
+    seen, caches = {}, []
+    for name, layer in labelled(layers):
+        x, cache = layer.forward(params, x, state=state, train=not isinstance(layer, Dropout), rng=None, ops=ops)
+        caches.append(cache)
+        if getattr(layer, "name", ""):
+            current = name
+            seen[current] = _activations(x)
+        elif isinstance(layer, (ReLU, Tanh)) and seen:
+            seen[current] = _activations(x) | (_silent(x) if isinstance(layer, ReLU) else {})
+    loss, cache = ops.softmax_cross_entropy.forward(x, t)
+    dlogits = ops.softmax_cross_entropy.backward(1.0, cache)
+    grads = network.backward(layers, params, caches, dlogits, ops=ops)
+    steps = _steps(params, velocity, grads, rates)
+    return Health(tuple(Row(name, **values, step=steps.get(name)) for name, values in seen.items()), float(loss))
+
+
+def _activations(y) -> dict:
+    return {"mean": float(y.mean()), "spread": float(y.std()), "images": float(y.std(axis=0).mean())}
+
+
+def _silent(y) -> dict:
+    return {"zeros": float((y == 0).mean()), "dead": float((y.reshape(-1, y.shape[-1]).max(axis=0) <= 0).mean())}
+
+
+def _steps(params, velocity, grads, rates) -> dict[str, float]:
+    """|dw| / |w| by layer, of its first parameter: its weights, or the factor of batch normalisation."""
+    steps: dict[str, float] = {}
+    for name, w in params.items():
+        layer, xp = name.rpartition(".")[0], xp_of(w)
+        if layer not in steps:
+            rate, decay = rates.of(name, w)
+            dw = 0 * w if rate is None else rates.momentum * velocity[name] - rate * (decay * w + grads[name])
+            steps[layer] = float(xp.linalg.norm(dw) / xp.linalg.norm(w))
+    return steps
 
 
 def labelled(layers) -> Iterator[tuple[str, object]]:
