@@ -16,7 +16,6 @@ from minialex.errors import UserError, main_status
 from minialex.recipes import RECIPES, recipe_for
 from minialex.rng import ORDER, generator
 
-
 CLASSES_HELP = "outputs of the network (the data's classes); labels are drawn where the data have fewer"
 
 
@@ -44,7 +43,7 @@ def show_health(args: argparse.Namespace) -> None:
     packed = with_classes(packed, args.classes, args.seed) if args.classes else packed
     classes = packed.classes
     recipe = RECIPES[args.recipe or (recipe_for(args.variant, len(classes)) if args.data else "toy")]
-    recipe = replace(recipe, batch=args.batch or recipe.batch)
+    recipe = replace(recipe.at_rate(args.lr or recipe.rate), batch=args.batch or recipe.batch)
     width = args.width or (1.0 if args.data else 0.25)
     config = train.Config(str(args.data), args.variant, width, classes, recipe, args.seed)
     with TemporaryDirectory() as folder, ThreadPoolExecutor(cores) as pool:
@@ -68,7 +67,7 @@ def with_classes(packed, count: int, seed: int):
 
 def check(args: argparse.Namespace) -> None:
     """Raise UserError for numbers that there cannot be."""
-    for name in ("classes", "width", "batch"):
+    for name in ("classes", "width", "batch", "lr"):
         value = getattr(args, name)
         if value is not None and not 0 < value < math.inf:
             raise UserError(f"--{name} is {value}: it needs to be above 0, and finite")
@@ -102,7 +101,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--classes", type=int, metavar="N", help=CLASSES_HELP)
     command.add_argument("--width", type=float, metavar="F", help="factor on every hidden layer (1; toy set 0.25)")
     command.add_argument("--batch", type=int, metavar="N", help="images in a step (the recipe's)")
-    command.add_argument("--steps", type=int, metavar="N", default=0, help="measure again after N steps of training (0)")
+    command.add_argument("--lr", type=float, metavar="R", help="learning rate (the recipe's)")
+    command.add_argument("--steps", type=int, metavar="N", default=0, help="measure again after so many steps (0)")
     command.add_argument("--seed", type=int, metavar="N", default=0, help="decides weights and images (%(default)s)")
     command.add_argument("--backend", choices=("numpy", "cupy", "auto"), default="auto", help="(%(default)s)")
     command.set_defaults(run=show_health)

@@ -44,6 +44,10 @@ class Recipe:
     central_mean: bool = False
     reshuffle: bool = True
 
+    def at_rate(self, rate: float) -> "Recipe":
+        """The same with another rate of the weights; that of the biases keeps its ratio to it."""
+        return replace(self, rate=rate, bias_rate=rate * (self.bias_rate / self.rate))
+
     def rates(self, epoch: int, warmth: float, errors: Sequence[float]) -> Rates:
         """The rates in `epoch`, counted from 0, after these validation errors; warmth: the factor of the warm-up."""
         scale = self.schedule.scale(epoch, errors) * warmth

@@ -155,8 +155,7 @@ class Trainer:
 
     def _train_epoch(self, bar, caught: list) -> None:
         """The steps that are left of the snapshot's epoch."""
-        now, began = self.snapshot, time.monotonic()
-        saved = began
+        saved = began = time.monotonic()
         for x, t in self._training_batches():
             if self._steps_done() in health.LOOKS:
                 self._look(x, t)
