@@ -16,8 +16,9 @@ from tqdm import tqdm
 from minialex import alexnet, checkpoint, figures, health, network, optim
 from minialex.backend import to_numpy
 from minialex.checkpoint import Snapshot
-from minialex.data.batches import train_batches, val_batches
+from minialex.data.batches import test_batches, train_batches
 from minialex.data.packed import Packed, Subset
+from minialex.data.preprocess import Preprocessing
 from minialex.errors import RunError, Stopped, UserError
 from minialex.evaluate import correct, evaluate
 from minialex.files import write_atomically
@@ -181,7 +182,8 @@ class Trainer:
 
     def _batches(self, batches, split, **position) -> Iterator:
         size, batch = self.config.network().input_shape[0], self.config.recipe.batch
-        return batches(split, self.packed.mean, size=size, batch=batch, xp=self.xp, dtype=self.config.dtype, **position)
+        preprocessing = Preprocessing(self.packed.mean)
+        return batches(split, preprocessing, size=size, batch=batch, xp=self.xp, dtype=self.config.dtype, **position)
 
     def _add(self, **values) -> None:
         sums = self.snapshot.sums
@@ -191,7 +193,7 @@ class Trainer:
     def _finish_epoch(self) -> None:
         """Validate, add the epoch's record to the history, warn, save, draw."""
         now, began = self.snapshot, time.monotonic()
-        score = evaluate(self.layers, now.params, now.state, self._batches(val_batches, self.packed.val))
+        score = evaluate(self.layers, now.params, now.state, self._batches(test_batches, self.packed.val))
         some = self._some_images()
         self._check_finite(score.loss, some, f"the validation after epoch {now.epoch + 1}")
         record = self._record(score, time.monotonic() - began)
@@ -230,7 +232,7 @@ class Trainer:
         """A batch from all over validation, which is sorted by class: a unit may well rest on all images of one."""
         val = self.packed.val
         chosen = np.linspace(0, len(val) - 1, min(self.config.recipe.batch, len(val))).astype(np.int64)
-        x, _ = next(self._batches(val_batches, Subset(val, chosen)))
+        x, _ = next(self._batches(test_batches, Subset(val, chosen)))
         return x
 
     def _check_finite(self, loss: float, x, when: str) -> None:

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from minialex import checkpoint, train
-from minialex.data.batches import val_batches
+from minialex.data import batches
 from minialex.data.packed import Subset
 from minialex.data.prepare import prepare
+from minialex.data.preprocess import Preprocessing
 from minialex.data.sources import open_source
 from minialex.errors import RunError, Stopped, UserError
 from minialex.evaluate import Score
@@ -422,7 +423,7 @@ def test_the_images_that_units_are_judged_by_are_of_all_classes(packed, tmp_path
     trainer(packed, tmp_path, config_of(packed, epochs=1)).run()
     chosen = Subset(packed.val, np.array([0, 2, 5, 8, 11]))
     assert set(chosen.labels) == {0, 1, 2}
-    expected, _ = next(val_batches(chosen, packed.mean, size=224, batch=5))
+    expected, _ = next(batches.test_batches(chosen, Preprocessing(packed.mean), size=224, batch=5))
     np.testing.assert_array_equal(seen[0], expected)
 
 
@@ -444,7 +445,7 @@ def test_a_check_that_raises_leaves_everything_as_it_was(packed):
     config = config_of(packed)
     start = train.start(config, packed, xp=np)
     before = {name: value.copy() for name, value in start.params.items()}
-    x, t = next(val_batches(packed.val, packed.mean, size=224, batch=2))
+    x, t = next(batches.test_batches(packed.val, Preprocessing(packed.mean), size=224, batch=2))
     rates, rng = Rates(0.1, 0.1), np.random.default_rng(0)
     with pytest.raises(ZeroDivisionError):
         train.step(

@@ -2,13 +2,23 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from minialex.data.augment import center_crop, random_crop_mirror, subtract_mean
+from minialex.data.augment import (
+    Augmentation,
+    center_patches,
+    color_noise,
+    random_patches,
+    ten_patches,
+)
 from minialex.data.packed import Split
+from minialex.data.preprocess import Preprocessing
 from minialex.rng import AUGMENT, ORDER, generator
+
+CROPS = {1: center_patches, 10: ten_patches}  # of an image at test time
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
@@ -18,51 +28,94 @@ def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
 
 def train_batches(
     split: Split,
-    mean: np.ndarray,
+    preprocessing: Preprocessing,
     *,
     size: int,
     batch: int,
     seed: int,
     epoch: int,
+    augmentation: Augmentation = Augmentation(),  # noqa: B008  frozen
+    covariance: np.ndarray | None = None,
+    reshuffle: bool = True,
     start_step: int = 0,
     xp=np,
     dtype="float32",
     ahead: int = 2,
-) -> Iterator:
-    """The training batches of one epoch: random patches, mirrored or not, minus the mean image (section 4.1).
+) -> "Batches":
+    """The training batches of one epoch: random patches, mirrored or not, with colour noise (section 4.1).
 
     Step s is decided by (seed, epoch, s) alone, so `start_step` goes on in the middle of an epoch with the
     very batches that would have come. The last batch may be smaller; it is trained on too.
 
-    size: side of the patch in pixels.  batch: images in a batch.  ahead: batches made before they are wanted.
+    size: side of a patch in pixels.  batch: images in a batch.  covariance: (3,3) of the training pixels, for colour
+    noise alone.  reshuffle: an order of its own for each epoch, else that of epoch 0 for all.
+    ahead: batches made before they are wanted.
     Yields (x, t): x (n,size,size,3) of `dtype` and t (n,) int64, arrays of `xp`.
     """
-    order = epoch_order(len(split), seed, epoch)
+    order = epoch_order(len(split), seed, epoch if reshuffle else 0)
 
     def make(step: int):
         chosen = order[step * batch : (step + 1) * batch]
-        rng = generator(seed, AUGMENT, epoch, step)
-        crops = random_crop_mirror(split.images(chosen), size, rng)
-        return subtract_mean(crops[0], mean, *crops[1:], dtype), split.labels[chosen]
+        rng, n = generator(seed, AUGMENT, epoch, step), len(chosen)
+        patches = random_patches(n, size, rng, per_draw=augmentation.crops_per_draw)
+        noise, divisor = None, 1.0
+        if augmentation.color != "none":
+            noise, divisor = color_noise(n, covariance, augmentation, rng), augmentation.divisor
+        x = preprocessing.apply(split.images(chosen), patches, noise=noise, divisor=divisor, dtype=dtype)
+        return x, split.labels[chosen]
 
-    steps = range(start_step, _count(len(split), batch))
-    return _to_device(prefetch(map(make, steps), ahead), xp)
+    return Batches(make, range(start_step, _count(len(split), batch)), ahead, xp)
 
 
-def val_batches(
-    split: Split, mean: np.ndarray, *, size: int, batch: int, xp=np, dtype="float32", ahead: int = 2
-) -> Iterator:
-    """The batches of validation: central patches minus the mean image, in the order of the split.
+def test_batches(
+    split: Split,
+    preprocessing: Preprocessing,
+    *,
+    size: int,
+    batch: int,
+    crops: int = 1,
+    xp=np,
+    dtype="float32",
+    ahead: int = 2,
+) -> "Batches":
+    """The batches of validation and test, in the order of the split: central patches, or ten an image (section 4.1).
 
-    Arguments and what is yielded: as `train_batches`.
+    batch: patches in a batch, at most, but those of one image at least.  crops: 1 or 10 of an image, which come next to
+    each other.  Other arguments: as `train_batches`.
+    Yields (x, t): x (n crops,size,size,3) of `dtype` and t (n,) int64, arrays of `xp`.
     """
+    if crops not in CROPS:
+        raise ValueError(f"{crops} crops of an image: expected 1 or 10")
+    images = max(batch // crops, 1) if batch > 0 else batch
 
     def make(step: int):
-        chosen = np.arange(step * batch, min((step + 1) * batch, len(split)))
-        crops = center_crop(split.images(chosen), size)
-        return subtract_mean(crops[0], mean, *crops[1:], dtype), split.labels[chosen]
+        chosen = np.arange(step * images, min((step + 1) * images, len(split)))
+        patches = CROPS[crops](len(chosen), size)
+        return preprocessing.apply(split.images(chosen), patches, dtype=dtype), split.labels[chosen]
 
-    return _to_device(prefetch(map(make, range(_count(len(split), batch))), ahead), xp)
+    return Batches(make, range(_count(len(split), images)), ahead, xp)
+
+
+class Batches:
+    """An iterator over make(step) for each of `steps`, made ahead; `waited` is the seconds that its consumer waited."""
+
+    def __init__(self, make: Callable, steps: Iterable[int], ahead: int, xp):
+        self.waited = 0.0
+        self._batches = _to_device(prefetch(map(make, steps), ahead), xp)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        began = time.perf_counter()
+        try:
+            return next(self._batches)
+        finally:
+            self.waited += time.perf_counter() - began
+
+    def close(self) -> None:
+        """End early: the thread that makes batches ends before this returns."""
+        self._batches.close()
 
 
 _END = StopIteration()  # in the queue: nothing follows

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from minialex.data.augment import SIDE
 from minialex.errors import RunError, UserError
 
 FORMAT = 1
-SIDE = 256  # pixels, section 2 of the paper
 IMAGE = (SIDE, SIDE, 3)
 AGAIN = "prepare the data again into the same folder"  # which keeps what is whole
 CHANGED = f"has changed since it was made: {AGAIN}"
@@ -92,6 +92,16 @@ class Packed:
     train: Split | Subset
     val: Split | Subset
     index: dict
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What the classes are called in words, where the source told; else their names."""
+        return tuple(self.index.get("words") or self.classes)[: len(self.classes)]
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """The covariance of R, G and B over all pixels of all training images: float64 (3,3), squared pixels 0..255."""
+        return np.array(self.index["covariance"], np.float64)
 
     def first_classes(self, count: int) -> "Packed":
         """The same data with its first `count` classes alone; the mean stays that of all.
