@@ -6,7 +6,6 @@ paper has it of five networks and of seven.
 
 import argparse
 import json
-import math
 import os
 import sys
 from collections.abc import Iterator
@@ -30,15 +29,20 @@ from minialex.evaluate import Score, class_errors, features, nearest, probabilit
 from minialex.files import write_atomically
 from minialex.parallel import by_image_chunks
 
-# Top-1 and top-5 error in percent: section 6 of the paper, and its Table 2.
-ONE = {
-    10: [("the paper: ILSVRC-2010 test, ten crops", 37.5, 17.0), ("the paper: ILSVRC-2012 val, ten crops", 40.7, 18.2)],
-    1: [("the paper: ILSVRC-2010 test, one crop", 39.0, 18.3)],
-}
+# Top-1 and top-5 error in percent (section 6) by (several networks?, crops).
 SEVERAL = [
     ("the paper: five CNNs, ILSVRC-2012 val, ten crops", 38.1, 16.4),
     ("the paper: seven CNNs, ILSVRC-2012 val, ten crops", 36.7, 15.4),
 ]
+PAPER = {
+    (False, 1): [("the paper: ILSVRC-2010 test, central crop", 39.0, 18.3)],
+    (False, 10): [
+        ("the paper: ILSVRC-2010 test, ten crops", 37.5, 17.0),
+        ("the paper: ILSVRC-2012 val, ten crops", 40.7, 18.2),
+    ],
+    (True, 1): SEVERAL,
+    (True, 10): SEVERAL,
+}
 
 
 @dataclass(frozen=True)
@@ -79,12 +83,16 @@ def main(argv=None):
             p, t = network.run(probabilities, packed.val, args.crops, str(run))
             scores.append(score(p, t))
             total = total + p
-        p = total / len(networks)
-        report(args, packed, scores, p, t)
+        p, words = total / len(networks), snapshots[0].config.get("words") or packed.words
+        report(args, packed, scores, score(p, t))
+        if args.per_class:
+            report_classes(words, p, t)
+        if args.json:
+            text = json.dumps(result(args, packed, scores, p, t), indent=2)
+            write_atomically(args.json, lambda temporary: temporary.write_text(text, encoding="utf-8"))
         if args.figure4:
-            words = snapshots[0].config.get("words") or packed.classes
-            figures.figure4(guesses(packed, p), alike(networks[0], packed), words, args.figure4)
-            print(f"Figure 4 is in {args.figure4}")
+            figures.figure4(guesses(packed.val, p), alike(networks[0], packed), words, args.figure4)
+            print(f"\nFigure 4 is in {args.figure4}")
 
 
 def arguments(argv):
@@ -151,16 +159,72 @@ def trained(snapshot: Snapshot, pool: ThreadPoolExecutor, batch: int, xp) -> Tra
     return Trained(snapshot, network, layers, batch, xp)
 
 
-def report(args, packed: Packed, scores: list[Score], p: np.ndarray, t: np.ndarray) -> None:
-    """Print the table, the errors of each class where they are asked for, and write the result."""
-    average = score(p, t)
-    rows = [(str(run), *errors(one)) for run, one in zip(args.run, scores, strict=True)]
-    rows += [(f"their outputs averaged, {len(scores)} runs", *errors(average))] if len(scores) > 1 else []
-    rows += [(name, top1 / 100, top5 / 100, math.nan) for name, top1, top5 in paper(len(scores), args.crops)]
+def report(args, packed: Packed, scores: list[Score], average: Score) -> None:
+    """Print a table of the runs, of their average, and of the paper."""
     crops = "ten crops averaged" if args.crops == 10 else "the central crop"
     M = len(packed.classes)
-    print(f"{len(t):,} images of {M} classes, {crops}\n")
-    print_table("", rows)
+    print(f"{len(packed.val):,} images of {M} classes, {crops}\n")
+    rows = [(str(run), *errors(one), f"{one.loss:.3f}") for run, one in zip(args.run, scores, strict=True)]
+    if len(scores) > 1:
+        rows.append((f"the outputs of these {len(scores)}, averaged", *errors(average), f"{average.loss:.3f}"))
+    rows += [(name, f"{top1}%", f"{top5}%", "") for name, top1, top5 in PAPER[len(scores) > 1, args.crops]]
+    print_table([("", "top-1 error", "top-5 error", "loss"), *rows])
     if M != 1000:
-        print(f"\nThe paper's are on 1000 classes; of {M}, guessing gets {1 - 1 / M:.1%} and {max(0, 1 - 5 / M):.1%} wrong.")
-...
+        chance = f"{1 - 1 / M:.1%} and {max(0, 1 - 5 / M):.1%}"
+        print(f"\nThe paper's are on 1000 classes. Of {M}, guessing gets {chance} wrong.")
+
+
+def errors(one: Score) -> tuple[str, str]:
+    return f"{1 - one.top1:.1%}", f"{1 - one.top5:.1%}"
+
+
+def report_classes(words, p: np.ndarray, t: np.ndarray) -> None:
+    """Print the errors of each class that has images, the worst first."""
+    top1, top5, images = class_errors(p, t, 1), class_errors(p, t, 5), np.bincount(t, minlength=len(words))
+    worst = sorted(np.flatnonzero(images), key=lambda label: (-top1[label], -top5[label]))
+    rows = [(words[label], f"{images[label]:,}", f"{top1[label]:.1%}", f"{top5[label]:.1%}") for label in worst]
+    print()
+    print_table([("class", "images", "top-1 error", "top-5 error"), *rows])
+
+
+def print_table(rows: list[tuple]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
+        print("  ".join([f"{first:<{widths[0]}}", *cells]).rstrip())
+
+
+def result(args, packed: Packed, scores: list[Score], p: np.ndarray, t: np.ndarray) -> dict:
+    """What was found, as JSON has it: errors are shares of 1."""
+
+    def plain(one: Score) -> dict:
+        return {"top1_error": 1 - one.top1, "top5_error": 1 - one.top5, "loss": one.loss}
+
+    rest = {"images": len(t), "classes": len(packed.classes), "crops": args.crops}
+    runs = [{"run": str(run)} | plain(one) for run, one in zip(args.run, scores, strict=True)]
+    return rest | {"runs": runs, "average": plain(score(p, t))}
+
+
+def spread(n: int, count: int) -> np.ndarray:
+    """So many of n images, from all over: validation is sorted by class."""
+    return np.unique(((np.arange(count) + 0.5) * n / count).astype(np.int64))
+
+
+def guesses(val, p: np.ndarray) -> list[tuple]:
+    """The left side of Figure 4: eight images, their labels, their probabilities."""
+    chosen = spread(len(val), 8)
+    return list(zip(val.images(chosen), val.labels[chosen], p[chosen], strict=True))
+
+
+def alike(network: Trained, packed: Packed) -> list[tuple]:
+    """The right side of Figure 4: five validation images, their labels, the six training images nearest to each."""
+    val, train = packed.val, packed.train
+    chosen = spread(len(val), 5)
+    queries = network.xp.concatenate(list(network.run(features, Subset(val, chosen), 1, "Figure 4")))
+    rows, _ = nearest(queries, network.run(features, train, 1, "Figure 4: training images"))
+    found = [train.images(row) for row in to_numpy(rows)]
+    return list(zip(val.images(chosen), val.labels[chosen], found, strict=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main_status(main))

@@ -63,7 +63,7 @@ def score(p: np.ndarray, t: np.ndarray) -> Score:
 
 
 def class_errors(p: np.ndarray, t: np.ndarray, k: int) -> np.ndarray:
-    """Each class's top-k error: of probabilities p (N,M) and labels t (N,), float64 (M,); NaN for one without images."""
+    """Each class's top-k error, float64 (M,), of probabilities p (N,M) and labels t (N,); NaN of one without images."""
     images = np.bincount(t, minlength=p.shape[1])
     wrong = np.bincount(t, ~hits(p, t, k), minlength=p.shape[1])
     return np.divide(wrong, images, out=np.full(len(images), np.nan), where=images > 0)
