@@ -1,5 +1,6 @@
 """Figures of a run: its learning curves, and of the paper Figure 3, the kernels of conv1, and Figure 4."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,8 +15,7 @@ RIGHT, WRONG = "#f2a65e", "#c3d9e0"  # light: a label is written across its bar
 
 # Figure 4, in inches.
 COLUMNS = 4  # of images on its left side
-PICTURE, THUMBNAIL, LINE, GAP = 1.22, 0.7, 0.18, 0.1
-LETTERS = 20  # as many as a picture is wide
+PICTURE, THUMBNAIL, LINE, GAP = 1.36, 0.75, 0.19, 0.12
 
 
 def curves(history: list[dict], path: Path) -> None:
@@ -53,37 +53,43 @@ def figure4(guesses: Sequence[tuple], alike: Sequence[tuple], words: Sequence[st
     alike: (image, label, the images (k,H,W,3) nearest to it) of each row on the right.
     words: label k is called words[k].
     """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # a box stands for it
+        _save(_figure4(guesses, alike, words), path)
+
+
+def _figure4(guesses, alike, words) -> Figure:
     deep, low = PICTURE + 6 * LINE + GAP, LINE + THUMBNAIL + GAP / 2  # a row of either side
     head, middle = LINE + GAP, COLUMNS * (PICTURE + GAP) + GAP
     across = 1 + max(len(neighbours) for *_, neighbours in alike)
     height = head + max(-(-len(guesses) // COLUMNS) * deep, len(alike) * low)
     figure = Figure(figsize=(middle + across * (THUMBNAIL + GAP / 2) + GAP, height))
-    _write(figure, 0, 0, "images, what they are, and the five likeliest labels", GREY)
-    _write(figure, middle, 0, "images, and the training images nearest to each", GREY)
+    _write(figure, 0, 0, "what the network takes images for", middle, color=GREY)
+    _write(figure, middle, 0, "images and the training images nearest to them", middle, color=GREY)
     for place, (image, label, p) in enumerate(guesses):
         row, column = divmod(place, COLUMNS)
         _guess(figure, column * (PICTURE + GAP), head + row * deep, image, label, p, words)
     for row, (image, label, neighbours) in enumerate(alike):
         _row(figure, middle, head + row * low, [image, *neighbours], words[label])
-    _save(figure, path)
+    return figure
 
 
 def _guess(figure: Figure, left: float, top: float, image, label: int, p, words: Sequence[str]) -> None:
     """An image, what it is, and a bar for each of the five likeliest labels; a bar as wide as the image is 100%."""
     _axes(figure, left, top, PICTURE, PICTURE).imshow(image)
-    _write(figure, left, top + PICTURE, _short(words[label], LETTERS))
+    _write(figure, left, top + PICTURE, words[label], PICTURE, weight="bold")
     best = np.argsort(-p, kind="stable")[:5]
     bars = top + PICTURE + LINE
     axes = _axes(figure, left, bars, PICTURE, 5 * LINE)
     axes.set(xlim=(0, 1), ylim=(4.5, -0.5))
     axes.barh(range(len(best)), p[best], height=0.85, color=[RIGHT if each == label else WRONG for each in best])
     for place, each in enumerate(best):
-        _write(figure, left + 0.04, bars + place * LINE, _short(words[each], LETTERS))
+        _write(figure, left + 0.04, bars + place * LINE, words[each], PICTURE + GAP - 0.08)
 
 
 def _row(figure: Figure, left: float, top: float, images: Sequence, word: str) -> None:
     """Small images side by side, the first a little apart, under what the first is."""
-    _write(figure, left, top, _short(word, 3 * LETTERS))
+    _write(figure, left, top, word, len(images) * THUMBNAIL, weight="bold")
     for place, image in enumerate(images):
         apart = place * (THUMBNAIL + GAP / 2) + (GAP if place else 0)
         _axes(figure, left + apart, top + LINE, THUMBNAIL, THUMBNAIL).imshow(image)
@@ -97,17 +103,15 @@ def _axes(figure: Figure, left: float, top: float, width: float, height: float):
     return axes
 
 
-def _write(figure: Figure, left: float, top: float, text: str, color: str = "black") -> None:
-    """A line of text, placed likewise. No class name is a formula, whatever dollars it has."""
+def _write(figure: Figure, left: float, top: float, text: str, width: float, **style) -> None:
+    """A line of text, placed likewise: of a class's names ("tench, Tinca tinca") the first, as far as it fits."""
     wide, high = figure.get_size_inches()
+    name = text.partition(",")[0][:80].encode("utf-8", "replace").decode()  # what is no text cannot be drawn
     place = left / wide, 1 - (top + LINE / 2) / high
-    figure.text(*place, text, color=color, size=8.5, va="center_baseline", parse_math=False)
-
-
-def _short(words: str, letters: int) -> str:
-    """Of a class's several names the first ("tench, Tinca tinca"), cut where it is longer than so many letters."""
-    name = words.split(",")[0]
-    return name if len(name) <= letters else f"{name[: letters - 1].rstrip()}…"
+    line = figure.text(*place, name, size=8.5, va="center_baseline", parse_math=False, **style)  # a $ is no formula
+    while line.get_window_extent().width > width * figure.dpi:
+        name = name[:-1].rstrip()
+        line.set_text(f"{name}…")
 
 
 def image_grid(images: np.ndarray, columns: int) -> Figure:
@@ -127,4 +131,5 @@ def image_grid(images: np.ndarray, columns: int) -> Figure:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
+    format = "jpg" if path.suffix.lower() == ".jpg" else "png"
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format=format, dpi=120))
