@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from minialex.files import write_atomically
 
+DPI = 120
 GREY, VAL = "#8a8a8a", "#1f6f8b"
 RIGHT, WRONG = "#f2a65e", "#c3d9e0"  # light: a label is written across its bar
 
@@ -63,7 +64,7 @@ def _figure4(guesses, alike, words) -> Figure:
     head, middle = LINE + GAP, COLUMNS * (PICTURE + GAP) + GAP
     across = 1 + max(len(neighbours) for *_, neighbours in alike)
     height = head + max(-(-len(guesses) // COLUMNS) * deep, len(alike) * low)
-    figure = Figure(figsize=(middle + across * (THUMBNAIL + GAP / 2) + GAP, height))
+    figure = Figure(figsize=(middle + across * (THUMBNAIL + GAP / 2) + GAP, height), dpi=DPI)
     _write(figure, 0, 0, "what the network takes images for", middle, color=GREY)
     _write(figure, middle, 0, "images and the training images nearest to them", middle, color=GREY)
     for place, (image, label, p) in enumerate(guesses):
@@ -132,4 +133,4 @@ def image_grid(images: np.ndarray, columns: int) -> Figure:
 
 def _save(figure: Figure, path: Path) -> None:
     format = "jpg" if path.suffix.lower() == ".jpg" else "png"
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format=format, dpi=120))
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format=format, dpi=DPI))
