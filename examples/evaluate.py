@@ -1,7 +1,7 @@
-"""How well do trained networks do? Their top-1 and top-5 error on the validation images, beside the paper's.
+"""How well do trained networks do? Their errors beside the paper's.
 
-Of several runs also what the average of their outputs gets wrong, as the
-paper has it of five networks and of seven.
+Top-1 and top-5 error on the validation images. Of several runs also that of
+their outputs averaged, as the paper has it of five networks and of seven.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def main(argv=None):
             scores.append(score(p, t))
             total = total + p
         p, words = total / len(networks), snapshots[0].config.get("words") or packed.words
-        report(args, packed, scores, score(p, t))
+        report(args, packed, snapshots, scores, score(p, t))
         if args.per_class:
             report_classes(words, p, t)
         if args.json:
@@ -100,11 +100,16 @@ def arguments(argv):
     cores = os.cpu_count() or 1
     option = parser.add_argument
     option("--run", type=Path, action="append", required=True, help="a run's folder, or a checkpoint; may be repeated")
-    option("--data", type=Path, metavar="DIR", help="the images, as for train_imagenet.py; not for the toy set")
+    option("--data", type=Path, metavar="DIR", help="the images, as for train_imagenet.py (else the toy set)")
     option("--crops", type=int, choices=(1, 10), default=10, help="patches an image, averaged (%(default)s)")
     option("--per-class", action="store_true", help="the errors of each class too, the worst first")
-    option("--figure4", type=Path, metavar="FILE", help="draw Figure 4 of the paper (.png or .jpg), of the first run")
-    option("--json", type=Path, metavar="FILE", help="write the result there too")
+    option(
+        "--figure4",
+        type=Path,
+        metavar="FILE",
+        help="Figure 4 of the paper, .png or .jpg; of the first run",
+    )
+    option("--json", type=Path, metavar="FILE", help="the result as JSON")
     option("--batch", type=int, metavar="N", default=128, help="patches at a time (%(default)s)")
     option("--backend", choices=("numpy", "cupy", "auto"), default="auto", help="auto: CuPy where a GPU works")
     option("--threads", type=int, metavar="N", default=cores, help="threads that compute (%(default)s)")
@@ -159,11 +164,11 @@ def trained(snapshot: Snapshot, pool: ThreadPoolExecutor, batch: int, xp) -> Tra
     return Trained(snapshot, network, layers, batch, xp)
 
 
-def report(args, packed: Packed, scores: list[Score], average: Score) -> None:
+def report(args, packed: Packed, snapshots: list[Snapshot], scores: list[Score], average: Score) -> None:
     """Print a table of the runs, of their average, and of the paper."""
     crops = "ten crops averaged" if args.crops == 10 else "the central crop"
     M = len(packed.classes)
-    print(f"{len(packed.val):,} images of {M} classes, {crops}\n")
+    print(f"{len(packed.val):,} images of {M} classes, {crops}{strange(snapshots, packed)}\n")
     rows = [(str(run), *errors(one), f"{one.loss:.3f}") for run, one in zip(args.run, scores, strict=True)]
     if len(scores) > 1:
         rows.append((f"the outputs of these {len(scores)}, averaged", *errors(average), f"{average.loss:.3f}"))
@@ -172,6 +177,13 @@ def report(args, packed: Packed, scores: list[Score], average: Score) -> None:
     if M != 1000:
         chance = f"{1 - 1 / M:.1%} and {max(0, 1 - 5 / M):.1%}"
         print(f"\nThe paper's are on 1000 classes. Of {M}, guessing gets {chance} wrong.")
+
+
+def strange(snapshots: list[Snapshot], packed: Packed) -> str:
+    """A warning where a run tells which images it knows, and these are others."""
+    mark = packed.index["fingerprint"]
+    same = all(snapshot.config.get("images", mark) == mark for snapshot in snapshots)
+    return "" if same else " (not the images that came with its training set)"
 
 
 def errors(one: Score) -> tuple[str, str]:
