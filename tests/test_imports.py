@@ -38,7 +38,7 @@ data -> doctor
 errors -> files
 """
 FOR_ALL = {"errors", "files", "rng"}
-HEAVY = {"matplotlib", "PIL", "tqdm", "safetensors", "threadpoolctl", "cupy", "torch"}
+HEAVY = {"matplotlib", "PIL", "tqdm", "safetensors", "threadpoolctl", "filelock", "cupy", "torch"}
 
 
 def allowed():

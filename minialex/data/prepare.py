@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +27,7 @@ from minialex.data.decode import BrokenImage, _decode, pillow_warnings, resize_c
 from minialex.data.packed import FORMAT, IMAGE, SIDE, Packed, checksum, open_packed
 from minialex.data.sources import SPLITS, Item, Source, open_source
 from minialex.errors import RunError, UserError, main_status
-from minialex.files import write_atomically
+from minialex.files import alone_in, write_atomically
 
 SHARD = 1024  # images; 201 MB
 LARGE = 100_000  # images; a data set above it is prepared on request only
@@ -53,19 +52,23 @@ def prepare(source: Source, folder: str | Path, *, workers: int | None = None, p
         raise UserError(f"{workers} workers cannot decode: expected at least 1")
     folder, mark = Path(folder), fingerprint(source)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
-        parts = _parts(source, folder)
-        _check_space(parts, folder)
-        total = sum(len(part.items) for part in parts)
-        bar = tqdm(total=total, unit=" images", desc="preparing", disable=not progress, file=sys.stderr)
-        with pillow_warnings(), ThreadPoolExecutor(workers or os.cpu_count()) as pool, bar:
-            records = [_finished(part, mark, bar) or _make(part, mark, pool, bar) for part in parts]
-        _check_classes(source, parts, records)
-        _finish(source, folder, mark, parts, records)
+        with alone_in(folder):
+            _fill(source, folder, mark, workers or os.cpu_count(), progress)
     except (OSError, RunError) as error:
         raise RunError(f"preparing {folder} stopped: {error}; the same command goes on from here") from error
     return open_packed(folder)
+
+
+def _fill(source: Source, folder: Path, mark: str, workers: int, progress: bool) -> None:
+    """Make what is not there yet: shards, labels, mean and, last, the index."""
+    parts = _parts(source, folder)
+    _check_space(parts, folder)
+    total = sum(len(part.items) for part in parts)
+    bar = tqdm(total=total, unit=" images", desc="preparing", disable=not progress, file=sys.stderr)
+    with pillow_warnings(), ThreadPoolExecutor(workers) as pool, bar:
+        records = [_finished(part, mark, bar) or _make(part, mark, pool, bar) for part in parts]
+    _check_classes(source, parts, records)
+    _finish(source, folder, mark, parts, records)
 
 
 def fingerprint(source: Source) -> str:
@@ -202,7 +205,8 @@ def _write(path: Path, save: Callable) -> str:
     """Write a file by `save(open file)`, whole or not at all; returns its checksum."""
 
     def write(temporary: Path) -> None:
-        with open(temporary, "wb") as file:
+        # Not "wb": from such a file NumPy takes the handle, and does not say why it cannot write.
+        with open(temporary, "w+b") as file:
             save(file)
 
     write_atomically(path, write)
@@ -211,13 +215,6 @@ def _write(path: Path, save: Callable) -> str:
 
 def _write_json(path: Path, record: dict) -> None:
     _write(path, lambda file: file.write(json.dumps(record, indent=1).encode()))
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a killed run left half written; a young file may belong to one that is still at work."""
-    for path in folder.glob("*.tmp"):
-        if time.time() - path.stat().st_mtime > 3600:
-            path.unlink(missing_ok=True)
 
 
 # Opening
