@@ -8,7 +8,7 @@ import numpy as np
 
 from minialex import alexnet, checkpoint, network
 from minialex.data.augment import center_patches
-from minialex.data.prepare import BrokenImage, decode, resize_crop
+from minialex.data.decode import BrokenImage, decode, resize_crop
 from minialex.data.preprocess import Preprocessing
 from minialex.errors import UserError, main_status
 from minialex.ops import softmax

@@ -39,7 +39,7 @@ data -> doctor
 errors -> files
 """
 FOR_ALL = {"errors", "files", "rng"}
-HEAVY = {"matplotlib", "PIL", "tqdm", "safetensors", "threadpoolctl", "scipy", "cupy", "torch"}
+HEAVY = {"matplotlib", "PIL", "tqdm", "safetensors", "threadpoolctl", "filelock", "scipy", "cupy", "torch"}
 
 
 def allowed():
