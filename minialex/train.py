@@ -164,7 +164,8 @@ class Trainer:
         except OSError as error:
             raise UserError(f"cannot make {self.folder / 'checkpoints'}: {error.strerror}") from error
         _write_text(self.folder / "config.json", json.dumps(self.snapshot.config, indent=2))
-        if self.snapshot.history:  # a run killed between its checkpoint and its log catches up
+        checkpoint.keep_newest(self.folder / "checkpoints", KEPT)  # a run killed just after a checkpoint catches up
+        if self.snapshot.history:
             self._show()
 
     def _train_epoch(self, bar, caught: list) -> None:
