@@ -23,8 +23,8 @@ from minialex.data.augment import COLORS
 from minialex.data.packed import Packed
 from minialex.data.prepare import open_data
 from minialex.errors import UserError, main_status
-from minialex.optim import Steps
 from minialex.files import alone_in
+from minialex.optim import Steps
 from minialex.parallel import by_image_chunks
 from minialex.recipes import RECIPES, Recipe, recipe_for
 
