@@ -196,8 +196,9 @@ def test_other_images_than_the_runs_are_told(finished, data, other, call, capsys
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(
-    finished, data, other, call, capsys, monkeypatch, tmp_path, arguments, message
+    finished, data, other, call, capsys, monkeypatch, tmp_path, tmp_path_factory, arguments, message
 ):
+    monkeypatch.setenv("MINIALEX_CACHE", str(tmp_path_factory.mktemp("cache")))
     (tmp_path / "file").write_text("no folder", encoding="utf-8")
     for name, classes in (("others", ("blue", "pink", "red")), ("fewer", ("blue", "green"))):
         for split, label in ((split, label) for split in ("train", "val") for label in classes):
