@@ -192,7 +192,7 @@ def errors(one: Score) -> tuple[str, str]:
 
 def report_classes(words, p: np.ndarray, t: np.ndarray) -> None:
     """Print the errors of each class that has images, the worst first."""
-    top1, top5, images = class_errors(p, t, 1), class_errors(p, t, 5), np.bincount(t, minlength=len(words))
+    top1, top5, images = class_errors(p, t, 1), class_errors(p, t, 5), np.bincount(t, minlength=p.shape[1])
     worst = sorted(np.flatnonzero(images), key=lambda label: (-top1[label], -top5[label]))
     rows = [(words[label], f"{images[label]:,}", f"{top1[label]:.1%}", f"{top5[label]:.1%}") for label in worst]
     print()

@@ -128,6 +128,30 @@ def test_of_a_run_on_few_of_the_classes(finished, data, other, call, tmp_path):
     assert (found["images"], found["classes"]) == (2 * photos.VAL, 2)
 
 
+def test_the_images_are_prepared_as_the_run_says(finished, data, other, call, tmp_path):
+    arguments = ["--data", data, "--crops", 1]
+    plain = result(call, tmp_path / "plain.json", "--run", finished, *arguments)
+    swapped = other(lambda snapshot: snapshot.config.update(preprocessing={"order": "BGR"}))
+    assert result(call, tmp_path / "bgr.json", "--run", swapped, *arguments)["average"] != plain["average"]
+
+
+def test_a_run_in_float64_is_evaluated_in_it(data, other, call, tmp_path):
+    def exact(snapshot):
+        snapshot.config["dtype"] = "float64"
+        snapshot.params = {name: value.astype("float64") for name, value in snapshot.params.items()}
+        snapshot.state = {name: value.astype("float64") for name, value in snapshot.state.items()}
+
+    assert result(call, tmp_path / "r.json", "--run", other(exact), "--data", data, "--crops", 1)["images"] == 12
+
+
+def test_a_cpu_computes_in_chunks_on_its_threads(finished, data, call, monkeypatch):
+    program, used = call.mains["evaluate"].__globals__, []
+    chunks = program["by_image_chunks"]
+    monkeypatch.setitem(program, "by_image_chunks", lambda layers, pool: used.append(pool) or chunks(layers, pool))
+    assert call("evaluate", "--run", finished, "--data", data, "--crops", 1, *HOW, "--threads", 3) == 0
+    assert [pool._max_workers for pool in used] == [3]
+
+
 def test_a_run_on_the_toy_set_needs_no_data(data, other, call, monkeypatch, tmp_path):
     program, asked = call.mains["evaluate"].__globals__, []
     packed = program["open_data"](data)
@@ -172,8 +196,9 @@ def test_other_images_than_the_runs_are_told(finished, data, other, call, capsys
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(
-    finished, data, other, call, capsys, monkeypatch, tmp_path, arguments, message
+    finished, data, other, call, capsys, monkeypatch, tmp_path, tmp_path_factory, arguments, message
 ):
+    monkeypatch.setenv("MINIALEX_CACHE", str(tmp_path_factory.mktemp("cache")))
     (tmp_path / "file").write_text("no folder", encoding="utf-8")
     for name, classes in (("others", ("blue", "pink", "red")), ("fewer", ("blue", "green"))):
         for split, label in ((split, label) for split in ("train", "val") for label in classes):
