@@ -37,8 +37,8 @@ authors' released code, slows conv1 after 67 epochs and freezes it after 72.
 The run's config.json holds all that was used.
 """
 
-RESUME_HELP = """go on with the run in --out from its newest checkpoint; or, where that one is damaged, from the last good
-one"""
+RESUME_HELP = """go on with the run in --out from its newest checkpoint; or, where that one is damaged, from the
+last good one"""
 
 
 def main(argv=None):
