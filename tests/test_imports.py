@@ -17,6 +17,7 @@ ARROWS = """
 backend -> ops -> layers -> network -> alexnet -> recipes
 backend -> optim -> recipes
 backend -> data.augment -> data
+data.augment -> recipes
 backend -> checkpoint
 backend -> gradcheck -> check
 ops -> check
@@ -28,7 +29,7 @@ optim -> parallel
 data -> parallel
 checkpoint -> parallel
 recipes -> parallel
-layers -> health -> train
+network -> health -> train
 data -> figures -> train
 network -> figures
 network -> interop
@@ -40,7 +41,7 @@ data -> doctor
 errors -> files
 """
 FOR_ALL = {"errors", "files", "rng"}
-HEAVY = {"matplotlib", "PIL", "tqdm", "safetensors", "threadpoolctl", "cupy", "torch", "onnx"}
+HEAVY = {"matplotlib", "PIL", "tqdm", "safetensors", "threadpoolctl", "filelock", "scipy", "cupy", "torch", "onnx"}
 
 
 def allowed():
