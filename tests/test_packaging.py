@@ -17,7 +17,7 @@ def test_requirements_are_those_of_the_package_and_its_tests():
 
 def test_every_requirement_has_a_lower_and_an_upper_bound():
     extras = PROJECT["optional-dependencies"]
-    for requirement in PROJECT["dependencies"] + extras["test"] + extras["cuda12"] + extras["cuda13"]:
+    for requirement in PROJECT["dependencies"] + extras["test"] + extras["cuda12"] + extras["cuda13"] + extras["words"]:
         assert ">=" in requirement and ",<" in requirement, requirement
 
 

@@ -127,14 +127,15 @@ def _assemble(path: Path, entries: Iterable[Entry], listing: Listing | None, asi
     found = _sort(path, entries, listing)
     _check(path, found, listing)
     classes = listing.wnids if listing else tuple(sorted(found["train"]))
-    remarks = (*aside, *_remarks(found, classes, listing))
+    words, hints = (listing.words, ()) if listing else words_of(classes)
+    remarks = (*aside, *_remarks(found, classes, listing), *hints)
     splits = {split: _labelled(found[split], classes) for split in SPLITS}
     return Source(
         name=path.resolve().name.removesuffix(".tar"),
         classes=classes,
         splits=splits,
         revision=_revision(splits),
-        words=listing.words if listing else words_of(classes),
+        words=words,
         remarks=remarks,
     )
 
@@ -235,7 +236,7 @@ def _differences(split: str, counts: dict[str, int], expected: dict[str, int], o
         return []
     some = _some([f"{name} has {counts.get(name, 0):,} of {expected[name]:,}" for name in wrong], 3)
     total, wanted = sum(counts.values()), sum(expected.values())
-    return [f"{split} has {total:,} images, where {origin.name} tells of {wanted:,}: {some}"]
+    return [f"{split} has {total:,} images, where {origin.name} lists {wanted:,}: {some}"]
 
 
 def _misplaced(val: dict[str, list[Item]], listing: Listing | None) -> list[str]:
