@@ -15,6 +15,7 @@ from minialex.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 EXPECTED = "expected train/ and val/ with <class>/<image> in each, or .tar files with such members"
+KNOWN = f"{EXPECTED}, or ImageNet or CIFAR-10 as they are downloaded"
 KAGGLE = ("ILSVRC", "Data", "CLS-LOC")  # the folders above Kaggle's train/ and val/
 FULL = {"train": 1_281_167, "val": 50_000}  # images of ILSVRC2012, which has 1000 classes
 
@@ -27,7 +28,7 @@ def open_photos(path: Path) -> Source:
         _refuse_alone(path)
         return _assemble(path, tar_entries(path), None)
     if not path.exists():
-        raise UserError(f"{path}: no such file or folder ({EXPECTED})")
+        raise UserError(f"{path}: no such file or folder ({KNOWN})")
     base = _base(path)
     parts = {split: place for split in SPLITS if (place := _place(base, split))}
     if parts:
@@ -39,7 +40,7 @@ def open_photos(path: Path) -> Source:
         return _assemble(path, (entry for tar in tars for entry in tar_entries(tar)), _listing(path, base))
     names = sorted(entry.name for entry in path.iterdir() if not _hidden(entry.name))
     found = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-    raise UserError(f"{path} holds {found or 'nothing'}: {EXPECTED}")
+    raise UserError(f"{path} holds {found or 'nothing'}: {KNOWN}")
 
 
 # Where things are
