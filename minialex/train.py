@@ -5,7 +5,6 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from tqdm import tqdm
 from minialex import alexnet, checkpoint, figures, health, network, optim
 from minialex.backend import to_numpy
 from minialex.checkpoint import Snapshot
-from minialex.data.batches import test_batches, train_batches
+from minialex.data.batches import Batches, test_batches, train_batches
 from minialex.data.packed import IMAGE, Packed, Subset
 from minialex.data.preprocess import Preprocessing
 from minialex.errors import RunError, Stopped, UserError
@@ -28,6 +27,7 @@ from minialex.rng import DROPOUT, INIT, generator
 
 KEPT = 2  # checkpoints beside the best one: half a GB each for the full network
 SAVE_EVERY = 600  # seconds within an epoch
+WAIT = 0.05  # share of the time that a trainer may wait for its batches without a word
 
 
 @dataclass(frozen=True)
@@ -156,12 +156,14 @@ class Trainer:
     def _train_epoch(self, bar, caught: list) -> None:
         """The steps that are left of the snapshot's epoch."""
         saved = began = time.monotonic()
-        for x, t in self._training_batches():
+        batches, waited = self._training_batches(), 0.0
+        for x, t in batches:
             if self._steps_done() in health.LOOKS:
                 self._look(x, t)
             loss, right = self._step(x, t)
             self._add(loss=loss * len(t), top1=right, images=len(t))
-            self._add(seconds=time.monotonic() - began)  # the wait for the batch is a part of it
+            self._add(seconds=time.monotonic() - began, waited=batches.waited - waited)  # the wait is a part of it
+            waited = batches.waited
             began = time.monotonic()
             bar.set_postfix(loss=f"{loss:.2f}", refresh=False)
             bar.update(len(t))
@@ -222,7 +224,7 @@ class Trainer:
                 self._step(x, t)
             now.epoch, now.step = now.epoch + 1, 0
 
-    def _training_batches(self) -> Iterator:
+    def _training_batches(self) -> Batches:
         """What is left of the snapshot's epoch."""
         now, recipe, packed = self.snapshot, self.config.recipe, self.packed
         augmentation = recipe.augmentation_in(now.epoch)
@@ -237,7 +239,7 @@ class Trainer:
             reshuffle=recipe.reshuffle,
         )
 
-    def _batches(self, batches, split, **options) -> Iterator:
+    def _batches(self, batches, split, **options) -> Batches:
         config, size = self.config, self.config.network().input_shape[0]
         given = {"size": size, "batch": config.recipe.batch, "xp": self.xp, "dtype": config.dtype}
         return batches(split, config.preprocessing(self.packed.mean), **given, **options)
@@ -283,6 +285,7 @@ class Trainer:
             "val_top5": score.top5,
             "val_error": 1 - score.top1,
             "images_per_second": images / trained,
+            "wait": now.sums["waited"] / trained,  # the share of the time in which there was no batch to train on
             "seconds": trained + seconds,
         }
 
@@ -331,10 +334,11 @@ class Trainer:
 
 
 def _line(record: dict) -> str:
-    return (
+    line = (
         "epoch {epoch:3d}  rate {rate:.1e}  loss {loss:.3f}  top-1 {top1:5.1%}  |  val loss {val_loss:.3f}  "
         "top-1 {val_top1:5.1%}  top-5 {val_top5:5.1%}  |  {images_per_second:.0f} img/s  {seconds:.0f} s"
     ).format(**record)
+    return line if record["wait"] < WAIT else f"{line}  waited {record['wait']:.0%}"
 
 
 def _say(line: str) -> None:

@@ -22,7 +22,7 @@ from minialex.recipes import RECIPES, OwnRate
 from tests import photos
 
 STEPS = 8  # in an epoch: 36 images by 5, the last one alone
-TIMES = {"seconds", "images_per_second"}
+TIMES = {"seconds", "images_per_second", "waited", "wait"}
 
 
 @pytest.fixture(scope="session")
@@ -278,6 +278,7 @@ def test_what_a_run_leaves(packed, tmp_path, capsys, drawn):
     assert [line["rate"] for line in log] == [0.002, 0.0002, 0.0002]
     for line in log:
         assert line["loss"] > 0 and 0 <= line["val_top1"] <= line["val_top5"] == 1  # of three classes
+        assert 0 < line["wait"] < 1
         assert line["val_error"] == 1 - line["val_top1"] and line["seconds"] > 36 / line["images_per_second"]
 
     used = json.loads((tmp_path / "config.json").read_text())
@@ -291,6 +292,27 @@ def test_what_a_run_leaves(packed, tmp_path, capsys, drawn):
     assert printed.err == "", "no bar where nobody looks"
     lines = [line for line in printed.out.splitlines() if line.startswith("epoch")]
     assert len(lines) == 3 and all("top-1" in line and "top-5" in line and "img/s" in line for line in lines)
+
+
+@pytest.mark.parametrize("waited", [0.04, 0.25])
+def test_a_long_wait_for_batches_is_told(packed, tmp_path, monkeypatch, capsys, waited):
+    """On a clock of a second a look, with batches that pretend."""
+
+    class Pretended(list):
+        waited = 0.0
+
+        def __iter__(self):
+            for batch in super().__iter__():
+                self.waited += waited
+                yield batch
+
+    plain, clock = train.train_batches, iter(range(10_000))
+    monkeypatch.setattr(train, "train_batches", lambda *args, **kwargs: Pretended(plain(*args, **kwargs)))
+    monkeypatch.setattr(train.time, "monotonic", lambda: float(next(clock)))
+    record = trainer(packed, tmp_path, config_of(packed, epochs=1)).run()
+    assert record["wait"] == pytest.approx(waited)
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch"))
+    assert line.endswith("waited 25%") == (waited == 0.25) and ("waited" in line) == (waited == 0.25)
 
 
 def test_the_records_are_means_over_the_images(packed, tmp_path, monkeypatch):

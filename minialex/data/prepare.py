@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -263,6 +264,12 @@ def _finish(source: Source, folder: Path, mark: str, parts: list[_Part], records
         ]
         name = f"{split}-labels.npy"
         index["files"][name] = _write(folder / name, lambda file, labels=labels: np.save(file, labels))
+    for split in SPLITS:
+        shards = [np.load(part.path, mmap_mode="r") for part in parts if part.split == split]
+        sums = np.array([zlib.crc32(image) for shard in shards for image in shard], np.uint32)
+        name = f"{split}-crc32.npy"
+        index["files"][name] = _write(folder / name, lambda file, sums=sums: np.save(file, sums))
+    index["words"], index["covariance"] = [], np.eye(3).tolist()
     mean = _mean([part.path for part in parts if part.split == "train"])
     index["files"]["mean.npy"] = _write(folder / "mean.npy", lambda file: np.save(file, mean))
     for key in ("converted", "rejected"):

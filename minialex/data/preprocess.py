@@ -48,7 +48,7 @@ class Preprocessing:
         options = config.get("preprocessing", {})
         try:
             return cls(mean, **(options | {"scale": tuple(options.get("scale", cls.scale))}))
-        except (TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise UserError(f"the config's preprocessing {options} cannot be used: {error}") from error
 
     def apply(self, images, patches: Patches, *, noise=None, divisor: float = 1.0, dtype="float32"):
@@ -61,7 +61,7 @@ class Preprocessing:
         parts = self._mean_parts(xp, size, order, dtype)
         x = xp.empty((len(patches), size, size, 3), dtype)
         lines = x.reshape(len(patches), size, size * 3)  # a view: sums along three channels are slow, along a line fast
-        shift = None if noise is None else xp.asarray(np.tile(noise[:, order], size).astype(dtype))  # (P,size 3)
+        shift = None if noise is None else xp.tile(xp.asarray(noise[:, order].astype(dtype)), size)  # (P,size 3)
         factor = np.tile(np.asarray(self.scale)[order] / divisor, size).astype(dtype)  # (size 3,)
         factor = None if (factor == 1).all() else xp.asarray(factor)
         places = zip(patches.image.tolist(), patches.offsets.tolist(), patches.mirrored.tolist(), strict=True)
