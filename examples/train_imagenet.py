@@ -23,6 +23,7 @@ from minialex.data.augment import COLORS
 from minialex.data.packed import Packed
 from minialex.data.prepare import open_data
 from minialex.errors import UserError, main_status
+from minialex.files import alone_in
 from minialex.optim import Steps
 from minialex.parallel import by_image_chunks
 from minialex.recipes import RECIPES, Recipe, recipe_for
@@ -36,19 +37,22 @@ authors' released code, slows conv1 after 67 epochs and freezes it after 72.
 The run's config.json holds all that was used.
 """
 
+RESUME_HELP = """go on with the run in --out from its newest checkpoint; or, where that one is damaged, from the
+last good one"""
+
 
 def main(argv=None):
     args = arguments(argv)
-    if args.out and not args.resume:
-        check_free(args.out)
+    if args.out:
+        check_out(args.out, args.resume)  # before anything is prepared, which may take hours
     warnings.filterwarnings("ignore", "overflow|invalid value|divide by zero", RuntimeWarning)  # the loss tells
     xp = get_backend(args.backend)
     packed = open_data(args.data, workers=args.workers)
     packed = packed.first_classes(args.classes) if args.classes else packed
     config = configure(args, packed)
     folder = args.out or new_folder(Path("runs"), f"{config.data}-{config.variant}")
-    with ThreadPoolExecutor(args.threads) as pool, threadpool_limits(args.threads):
-        snapshot = train.resume(config, folder, xp=xp) if args.resume else train.start(config, packed, xp=xp)
+    with alone_in(folder), ThreadPoolExecutor(args.threads) as pool, threadpool_limits(args.threads):
+        snapshot = first_snapshot(args, config, packed, folder, xp)
         layers = config.network().layers
         if xp is np:
             layers = by_image_chunks(layers, pool)
@@ -98,7 +102,7 @@ def arguments(argv):
     where.add_argument("--workers", type=int, metavar="N", default=cores, help="threads that decode (%(default)s)")
     where.add_argument("--threads", type=int, metavar="N", default=cores, help="threads that compute (%(default)s)")
     where.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; without it, a new one in runs/")
-    where.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    where.add_argument("--resume", choices=("newest", "last-good"), nargs="?", const="newest", help=RESUME_HELP)
     args = parser.parse_args(argv)
     check(args)
     return args
@@ -132,10 +136,12 @@ def _check_number(args, name: str, needed: str, good) -> None:
         raise UserError(f"--{name.replace('_', '-')} is {value}: it needs to be {needed}")
 
 
-def check_free(folder: Path) -> None:
-    """Before anything is prepared, which may take hours."""
-    if any((folder / "checkpoints").glob("*.safetensors")):
+def check_out(folder: Path, resume) -> None:
+    begun = any((folder / "checkpoints").glob("*.safetensors"))
+    if begun and not resume:
         raise UserError(f"{folder} holds a run already: go on with --resume, or choose another --out")
+    if resume and not begun:
+        raise UserError(f"{folder} has no checkpoint to resume from: start without --resume")
 
 
 def configure(args, packed: Packed) -> train.Config:
@@ -172,6 +178,14 @@ def changed(recipe: Recipe, args) -> Recipe:
 def given(**options) -> dict:
     """Those of the options that the command line gave."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def first_snapshot(args, config, packed, folder, xp):
+    """Where training begins: the start, or a checkpoint of the run in `folder`, which is ours alone by now."""
+    check_out(folder, args.resume)  # another may have begun and ended there in the meantime
+    if args.resume:
+        return train.resume(config, folder, xp=xp, last_good=args.resume == "last-good")
+    return train.start(config, packed, xp=xp)
 
 
 def introduction(config, packed, xp, threads) -> str:

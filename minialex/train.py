@@ -84,15 +84,12 @@ def start(config: Config, packed: Packed, *, xp) -> Snapshot:
     return Snapshot(params, optim.init_velocity(params), state, packed.mean, config.plain())
 
 
-def resume(config: Config, folder: Path, *, xp) -> Snapshot:
-    """The newest snapshot of a run's folder.
+def resume(config: Config, folder: Path, *, xp, last_good: bool = False) -> Snapshot:
+    """The newest snapshot of a run's folder; with `last_good` the newest that is whole.
 
-    Raises UserError where there is none, its config is another, or it is past the config's last epoch.
+    Raises UserError where there is none, it is damaged, its config is another, or it is past the config's last epoch.
     """
-    path = checkpoint.latest(folder / "checkpoints")
-    if path is None:
-        raise UserError(f"{folder} has no checkpoint to resume from: start without --resume")
-    snapshot = checkpoint.load(path, xp=xp)
+    snapshot = _last_good(folder, xp) if last_good else _newest(folder, xp)
     mine, its = _decisive(config.plain()), _decisive(snapshot.config)
     different = [key for key in mine if mine[key] != its.get(key)]
     if different:
@@ -102,6 +99,23 @@ def resume(config: Config, folder: Path, *, xp) -> Snapshot:
     if config.recipe.epochs < snapshot.epoch:
         raise UserError(f"{folder} has {snapshot.epoch} epochs already: --epochs {config.recipe.epochs} is too few")
     snapshot.config = config.plain()
+    return snapshot
+
+
+def _newest(folder: Path, xp) -> Snapshot:
+    path = checkpoint.latest(folder / "checkpoints")
+    if path is None:
+        raise UserError(f"{folder} has no checkpoint to resume from: start without --resume")
+    try:
+        return checkpoint.load(path, xp=xp)
+    except UserError as error:
+        raise UserError(f"{error}; --resume last-good goes on from the newest one that is whole") from error
+
+
+def _last_good(folder: Path, xp) -> Snapshot:
+    snapshot, damaged = checkpoint.last_good(folder / "checkpoints", xp=xp)
+    for path in damaged:
+        _say(f"a damaged checkpoint was set aside: {path}")
     return snapshot
 
 
@@ -151,7 +165,8 @@ class Trainer:
         except OSError as error:
             raise UserError(f"cannot make {self.folder / 'checkpoints'}: {error.strerror}") from error
         _write_text(self.folder / "config.json", json.dumps(self.snapshot.config, indent=2))
-        if self.snapshot.history:  # a run killed between its checkpoint and its log catches up
+        checkpoint.keep_newest(self.folder / "checkpoints", KEPT)  # a run killed just after a checkpoint catches up
+        if self.snapshot.history:
             self._show()
 
     def _train_epoch(self, bar, caught: list) -> None:

@@ -34,12 +34,14 @@ data -> figures -> train
 network -> figures
 network -> interop
 alexnet -> interop
+checkpoint -> interop
+data -> interop
 backend -> doctor
 data -> doctor
 errors -> files
 """
 FOR_ALL = {"errors", "files", "rng"}
-HEAVY = {"matplotlib", "PIL", "tqdm", "safetensors", "threadpoolctl", "cupy", "torch"}
+HEAVY = {"matplotlib", "PIL", "tqdm", "safetensors", "threadpoolctl", "filelock", "scipy", "cupy", "torch", "onnx"}
 
 
 def allowed():
