@@ -115,7 +115,7 @@ def test_another_seed_gives_other_bits(finished, data, call, tmp_path):
 
 def test_the_files_of_a_run(finished):
     assert {path.name for path in finished.iterdir()} == {
-        "checkpoints", "config.json", "conv1.png", "curves.png", "health-0.txt", "log.jsonl",
+        "checkpoints", "config.json", "conv1.png", "curves.png", "health-0.txt", "lock", "log.jsonl",
     }  # fmt: skip
     used = json.loads((finished / "config.json").read_text())
     assert (used["data"], used["variant"], used["width"], used["seed"]) == ("photos", "bn", 0.0625, 0)
