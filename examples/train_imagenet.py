@@ -87,7 +87,7 @@ def arguments(argv):
     )
     how.add_argument("--momentum", type=float, metavar="M", help="what of a step goes on into the next, below 1")
     how.add_argument("--decay", type=float, metavar="D", help="weight decay; of biases too where the recipe has it")
-    how.add_argument("--color", choices=COLORS, help="colour noise; stdev is what the paper means")
+    how.add_argument("--color", choices=COLORS, help="colour noise; the paper is read as stdev")
     how.add_argument("--crops-per-draw", type=int, metavar="N", help="neighbours in a batch that are cropped alike")
     how.add_argument(
         "--seed", type=int, metavar="N", default=0, help="decides weights, order, crops and dropout (%(default)s)"

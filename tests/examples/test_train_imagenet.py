@@ -6,16 +6,22 @@ import shutil
 import signal
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from safetensors import safe_open
 
 from minialex import checkpoint
+from minialex.data.augment import Augmentation
+from minialex.data.prepare import open_data
+from minialex.optim import Steps
+from minialex.recipes import RECIPES
 from tests import photos
 from tests.examples.conftest import SMALL
 
 OPTIONS = "data classes workers variant width epochs batch lr seed dtype backend threads out resume".split()
+OPTIONS += "recipe bias-lr warm-up drop-after momentum decay color crops-per-draw".split()
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
 
 SLOWLY = """
@@ -109,7 +115,7 @@ def test_another_seed_gives_other_bits(finished, data, call, tmp_path):
 
 def test_the_files_of_a_run(finished):
     assert {path.name for path in finished.iterdir()} == {
-        "checkpoints", "config.json", "conv1.png", "curves.png", "log.jsonl",
+        "checkpoints", "config.json", "conv1.png", "curves.png", "health-0.txt", "lock", "log.jsonl",
     }  # fmt: skip
     used = json.loads((finished / "config.json").read_text())
     assert (used["data"], used["variant"], used["width"], used["seed"]) == ("photos", "bn", 0.0625, 0)
@@ -117,6 +123,46 @@ def test_the_files_of_a_run(finished):
     assert used["recipe"]["batch"] == 8 and used["recipe"]["epochs"] == 2
     assert used["recipe"]["rate"] == 0.001 and used["recipe"]["schedule"]["kind"] == "Steps"
     assert [record["epoch"] for record in log(finished)] == [1, 2]
+    assert used["words"] == used["classes"] and used["preprocessing"]["order"] == "RGB"
+
+
+@pytest.fixture
+def config_for(call, data):
+    """config_for(flags): what a command line on the data would train."""
+    program = call.mains["train_imagenet"].__globals__
+    packed = open_data(data, workers=1, progress=False)
+    return lambda flags: program["configure"](program["arguments"](["--data", str(data), *flags.split()]), packed)
+
+
+def test_a_recipe_is_used_and_any_flag_overrides_it(config_for):
+    plain = config_for("--recipe caffe")
+    assert plain.recipe == RECIPES["caffe"] and plain.variant == "code2012" and plain.width == 1
+    flags = "--lr 0.001 --momentum 0.8 --decay 0.002 --warm-up 3 --color unit --crops-per-draw 4 --drop-after 1 2"
+    changed = config_for(f"--recipe caffe {flags} --epochs 3 --batch 7")
+    assert changed.recipe.bias_rate == pytest.approx(0.002), "the ratio stays"
+    assert changed.recipe == replace(
+        RECIPES["caffe"],
+        rate=0.001,
+        bias_rate=changed.recipe.bias_rate,
+        momentum=0.8,
+        decay=0.002,  # and none of the biases
+        warm_up=3,
+        augmentation=Augmentation(crops_per_draw=4, color="unit"),
+        schedule=Steps((1, 2)),
+        epochs=3,
+        batch=7,
+    )
+
+
+def test_flags_that_are_0_are_given_too(config_for):
+    recipe = config_for("--recipe paper --bias-lr 0.02 --decay 0 --momentum 0 --warm-up 0 --color none").recipe
+    expected = {"bias_rate": 0.02, "decay": 0, "bias_decay": 0, "momentum": 0, "augmentation": Augmentation()}
+    assert recipe == replace(RECIPES["paper"], **expected)
+
+
+def test_the_data_and_the_variant_choose_a_recipe(config_for):
+    assert config_for("").recipe == config_for("--variant caffe").recipe == RECIPES["small"]
+    assert config_for("--decay 0.001").recipe == replace(RECIPES["small"], decay=0.001, bias_decay=0.001)
 
 
 def test_what_is_given_is_used(data, call, tmp_path, capsys):
@@ -140,6 +186,8 @@ def test_the_help_fits_a_screen(call, capsys, monkeypatch):
         assert all(len(line) <= max(80, int(columns)) for line in text.splitlines())
         for option in OPTIONS:
             assert re.search(rf"^  --{option}\b", text, re.MULTILINE), option
+        assert re.search(r"^code2012 +128 +91 +0.01 +0.02 +after 25, 51, 79 +stdev$", text, re.MULTILINE)
+        assert re.search(r"^paper +128 +90 +0.01 +0.01 +three times +stdev$", text, re.MULTILINE)
 
 
 # Mistakes
@@ -170,6 +218,16 @@ def mistakes(data, tmp_path):
         ("--lr nan", "--lr is nan"),
         ("--lr -1", "--lr is -1.0"),
         ("--epochs 0", "--epochs is 0"),
+        ("--recipe vgg", "invalid choice: 'vgg'"),
+        ("--color red", "invalid choice: 'red'"),
+        ("--bias-lr 0", "--bias-lr is 0.0: it needs to be above 0, and finite"),
+        ("--crops-per-draw 0", "--crops-per-draw is 0: it needs to be above 0"),
+        ("--warm-up -1", "--warm-up is -1: it needs to be 0 or above"),
+        ("--momentum 1", "--momentum is 1.0: it needs to be 0 or above, and below 1"),
+        ("--decay -1", "--decay is -1.0: it needs to be 0 or above, and below 1"),
+        ("--decay nan", "--decay is nan"),
+        ("--drop-after 1 2", "--drop-after 2 never comes: the run has 2 epochs"),
+        ("--drop-after 0", "--drop-after 0 never comes"),
         ("--batch 0", "--batch is 0"),
         ("--threads 0", "--threads is 0"),
         ("--workers -1", "--workers is -1"),
