@@ -29,8 +29,8 @@ from minialex.recipes import RECIPES, recipe_for
 DATA_HELP = """a folder (or .tar) with train/CLASS/ and val/CLASS/ of images, prepared once into a cache, or a folder
 prepared before; without it, the toy set that minialex draws"""
 
-RESUME_HELP = """go on with the run in --out from its newest checkpoint; or, where that one is damaged, from the last good
-one"""
+RESUME_HELP = """go on with the run in --out from its newest checkpoint; or, where that one is damaged, from the last
+good one"""
 
 
 def main(argv=None):

@@ -14,6 +14,7 @@ import json
 import os
 import random
 import runpy
+import shutil
 import signal
 import sys
 import tempfile
@@ -202,6 +203,7 @@ def finish(command: Command, folder: Path, expected: dict[str, bytes], seen: Cou
     seen["runs"] += 1
     seen["bytes"] += sum(map(len, expected.values()))
     seen["differing"] += differing(command.content(folder), expected)
+    shutil.rmtree(folder)
 
 
 def check(command: Command, parent: Path, args) -> bool:
@@ -210,7 +212,7 @@ def check(command: Command, parent: Path, args) -> bool:
     was_killed(start(command, whole))
     seconds = time.monotonic() - began
     if args.touches:
-        seen, how = at_touches(command, whole, args.touches), "one before each touch of a file"
+        seen, how = at_touches(command, whole, args.touches), f"before every touch of a file, or each {args.touches}th"
     else:
         seen = at_random(command, whole, seconds, args.kills, args.seed)
         how = f"at 0 to {seconds:.1f} s ({seen['too late']} more came after its end and do not count)"
@@ -228,6 +230,7 @@ def main(argv=None) -> int:
     parser.add_argument("--touches", type=int, metavar="N", help="instead: one kill before each N-th touch of a file")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="decides the moments (%(default)s)")
     args = parser.parse_args(argv)
+    os.fsync = lambda handle: None  # slow, and of use only where the machine itself dies
     prepare.SHARD = 4  # images: many files
     train.SAVE_EVERY = -1  # seconds: a checkpoint after each step
     with tempfile.TemporaryDirectory() as scratch:
