@@ -9,25 +9,22 @@ damaged. The index is written last: a folder that has one is complete.
 
 import argparse
 import hashlib
-import io
 import json
 import os
 import re
 import shutil
 import sys
-import threading
-import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
+from minialex.data.decode import BrokenImage, _decode, pillow_warnings, resize_crop
 from minialex.data.packed import FORMAT, IMAGE, SIDE, Packed, checksum, open_packed
 from minialex.data.sources import SPLITS, Item, Source, open_source
 from minialex.errors import RunError, UserError, main_status
@@ -37,108 +34,6 @@ SHARD = 1024  # images; 201 MB
 LARGE = 100_000  # images; a data set above it is prepared on request only
 PACE = 400  # images a second that one core of 2024 decodes and resizes, photos of 500x375
 RECIPE = {"shorter_side": SIDE, "crop": "center", "filter": "bilinear", "16-bit": "divided by 257"}
-
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
-ALIASES = {"JPG": "JPEG", "MPO": "JPEG", "TIF": "TIFF"}  # of formats and suffixes
-MODES = {"L": "grey", "LA": "grey", "P": "palette", "PA": "palette", "1": "1-bit", "RGBA": "RGB"}
-ORIENTATION = 0x0112  # the EXIF tag
-
-
-class BrokenImage(ValueError):
-    """Bytes that are no image, or not a whole one; the message is one line."""
-
-
-# Decoding
-
-
-class _Heard(threading.local):
-    """What Pillow warned of while this thread decoded its image."""
-
-    def __init__(self):
-        self.warnings = []
-
-
-_heard = _Heard()
-
-
-@contextmanager
-def pillow_warnings():
-    """Within, Pillow's warnings become notes of the image that caused them, decompression bombs errors.
-
-    Python's warning filters belong to the process: this stands around a pool of threads, not inside it.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        warnings.showwarning = lambda message, *rest: _heard.warnings.append(message)
-        yield
-
-
-def decode(data: bytes, name: str = "") -> tuple[np.ndarray, tuple[str, ...]]:
-    """Decode an encoded image by Pillow's rules to RGB, with three choices of our own.
-
-    16-bit grey values are divided by 257 and rounded (Pillow clips them to white); transparency is dropped,
-    not blended; EXIF orientation is not applied. Of an animation the first frame is taken.
-
-    data: the bytes of a file.  name: its name, to notice a format that its suffix does not tell.
-    Returns (image uint8 (H,W,3), notes): notes tell what was converted ("grey", "CMYK", "orientation 6").
-    Raises BrokenImage with the reason.
-    """
-    with pillow_warnings():
-        return _decode(data, name)
-
-
-def _decode(data: bytes, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    _heard.warnings.clear()
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return np.array(_to_rgb(image)), _notes(image, name)
-    except MemoryError:
-        raise
-    except Exception as error:  # crafted bytes make Pillow raise nearly anything
-        reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else str(error)
-        raise BrokenImage(" ".join(reason.split()) or type(error).__name__) from error
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # I;16 in either byte order, or I, which some formats use for 16 bits
-        values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    return image.convert("RGB")
-
-
-def _notes(image: Image.Image, name: str) -> tuple[str, ...]:
-    mode = "16-bit" if image.mode.startswith("I") else MODES.get(image.mode, image.mode)
-    orientation = image.getexif().get(ORIENTATION, 1)
-    suffix = Path(name).suffix
-    claimed = suffix[1:].upper()
-    notes = {
-        mode: mode != "RGB",
-        "alpha": image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info,
-        "first frame": getattr(image, "is_animated", False),
-        f"orientation {orientation}": orientation in range(2, 9),  # 1 is upright, 0 means nothing
-        "damaged metadata": bool(_heard.warnings),
-        f"{image.format} named {suffix}": suffix
-        and ALIASES.get(claimed, claimed) != ALIASES.get(image.format, image.format),
-    }
-    return tuple(note for note, holds in notes.items() if holds)
-
-
-def resize_crop(image: np.ndarray) -> np.ndarray:
-    """Bring the shorter side to 256 pixels, keep the aspect ratio, cut out the central 256x256 (section 2).
-
-    Only the central square is resized, which gives the same without the pixels that would be cut off.
-    Bilinear with Pillow's antialiasing: the field's usual choice, and it does not overshoot as bicubic does.
-
-    image: uint8 (H,W,3).  Returns uint8 (256,256,3); an image of 256x256 comes back unchanged.
-    """
-    H, W = image.shape[:2]
-    side = min(H, W)
-    left, top = (W - side) / 2, (H - side) / 2
-    square = (left, top, left + side, top + side)
-    return np.array(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=square))
 
 
 # Preparation
@@ -266,6 +161,12 @@ def _finish(source: Source, folder: Path, mark: str, parts: list[_Part], records
         ]
         name = f"{split}-labels.npy"
         index["files"][name] = _write(folder / name, lambda file, labels=labels: np.save(file, labels))
+    for split in SPLITS:
+        shards = [np.load(part.path, mmap_mode="r") for part in parts if part.split == split]
+        sums = np.array([zlib.crc32(image) for shard in shards for image in shard], np.uint32)
+        name = f"{split}-crc32.npy"
+        index["files"][name] = _write(folder / name, lambda file, sums=sums: np.save(file, sums))
+    index["words"], index["covariance"] = [], np.eye(3).tolist()
     mean = _mean([part.path for part in parts if part.split == "train"])
     index["files"]["mean.npy"] = _write(folder / "mean.npy", lambda file: np.save(file, mean))
     for key in ("converted", "rejected"):
