@@ -27,17 +27,20 @@ from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is there: a process with threads cannot be forked
 
-import numpy as np
-import photos
+if __name__ == "__main__":  # the worker processes of preparation import this file too, and need none of it
+    import numpy as np
+    import photos
 
-from minialex import checkpoint, train
-from minialex.data import prepare
-from minialex.errors import main_status
-from minialex.files import LOCK
+    from minialex import checkpoint, train
+    from minialex.data import prepare
+    from minialex.data.sources import open_source
+    from minialex.errors import main_status
+    from minialex.files import LOCK
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = "--backend numpy --variant bn --width 0.0625 --batch 9 --epochs 2 --workers 1 --threads 1".split()
 TOUCHES = {"open", "os.rename", "os.remove", "os.mkdir"}  # of Python's audit events
+TIMES = {"seconds", "images_per_second", "wait"}  # in a record of the history
 GRACE = 5  # seconds for the workers of a killed process to notice
 
 
@@ -50,14 +53,15 @@ class Command:
     content: Callable[[Path], dict[str, bytes]]
 
 
-def preparation(source: Path) -> Command:
+def preparation(source: Path, workers: int) -> Command:
     def run(folder):
-        return main_status(prepare.main, [str(source), str(folder), "--workers", "2"])
+        prepare.prepare(open_source(source), folder, workers=workers, progress=False)
+        return 0
 
     def content(folder):
         return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != LOCK}
 
-    return Command("preparation", run, content)
+    return Command(f"preparation by {workers}", run, content)
 
 
 def training(packed: Path) -> Command:
@@ -82,7 +86,7 @@ def parts_of(path: Path) -> Iterator[tuple[str, bytes]]:
     snapshot = checkpoint.load(path, xp=np)
     for group in checkpoint.GROUPS:
         yield from ((f"{group}/{name}", value.tobytes()) for name, value in getattr(snapshot, group).items())
-    history = [{key: value for key, value in record.items() if "second" not in key} for record in snapshot.history]
+    history = [{key: value for key, value in record.items() if key not in TIMES} for record in snapshot.history]
     yield "rest", json.dumps([snapshot.epoch, snapshot.step, history, snapshot.config]).encode()
 
 
@@ -226,18 +230,19 @@ def check(command: Command, parent: Path, args) -> bool:
 
 def main(argv=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=5, metavar="N", help="kills of each of the two (%(default)s)")
+    parser.add_argument("--kills", type=int, default=5, metavar="N", help="kills of each command (%(default)s)")
     parser.add_argument("--touches", type=int, metavar="N", help="instead: one kill before each N-th touch of a file")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="decides the moments (%(default)s)")
     args = parser.parse_args(argv)
     os.fsync = lambda handle: None  # slow, and of use only where the machine itself dies
     prepare.SHARD = 4  # images: many files
+    prepare.FEW = 0  # images that it would do without worker processes
     train.SAVE_EVERY = -1  # seconds: a checkpoint after each step
     with tempfile.TemporaryDirectory() as scratch:
         parent = Path(scratch)
         source = photos.draw(parent / "photos")
-        well = [check(preparation(source), parent, args)]
-        well += [check(training(parent / "preparation-whole"), parent, args)]
+        well = [check(preparation(source, workers), parent, args) for workers in (1, 2)]
+        well += [check(training(parent / "preparation by 1-whole"), parent, args)]
     return 0 if all(well) else 1
 
 

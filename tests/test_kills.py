@@ -18,7 +18,7 @@ def test_killed_and_run_again_to_the_same_bytes(how):
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["preparation", "training"]
+    assert [line.split(":")[0] for line in lines] == ["preparation by 1", "preparation by 2", "training"]
     for line in lines:
         kills, left, differing = (
             int(re.search(pattern, line)[1].replace(",", ""))
