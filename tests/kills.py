@@ -19,9 +19,9 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,32 +94,44 @@ def parts_of(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def start(command: Command, folder: Path, prelude: Callable[[], None] = lambda: None) -> int:
-    """Start the command in a process group of its own; returns its number. A fork: nothing is imported anew."""
+    """Start the command in a process group of its own; returns its number. A fork: nothing is imported anew.
+
+    What it and its workers print goes into a file beside the folder.
+    """
     child = os.fork()
     if child:
         return child
     status = 70
     try:
         os.setsid()
-        with open(folder.with_suffix(".log"), "a") as log, redirect_stdout(log), redirect_stderr(log):
-            prelude()
-            status = command.run(folder)
+        log = os.open(log_of(folder), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, sys.stdout.fileno())
+        os.dup2(log, sys.stderr.fileno())
+        prelude()
+        status = command.run(folder)
+    except Exception:
+        traceback.print_exc()
     finally:
+        sys.stdout.flush()
         os._exit(status)
 
 
-def kill_after(seconds: float, child: int) -> bool:
+def log_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.log")
+
+
+def kill_after(seconds: float, child: int, folder: Path) -> bool:
     """Kill the process when so much time has passed; whether it was still at work."""
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)  # one that has ended waits for us, and this does nothing to it
-    return was_killed(child)
+    return was_killed(child, folder)
 
 
-def was_killed(child: int) -> bool:
+def was_killed(child: int, folder: Path) -> bool:
     """Wait for the process to end; False where it came to its end itself, and well."""
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status not in (0, -signal.SIGKILL):
-        raise SystemExit(f"the command failed with status {status}")
+        raise SystemExit(f"{log_of(folder).read_text()}the command failed with status {status}")
     return status != 0
 
 
@@ -178,7 +190,7 @@ def at_random(command: Command, whole: Path, seconds: float, kills: int, seed: i
         folder = whole.with_name(f"{command.name}-{number}")
         while seen["kills"] < kills:
             child = start(command, folder)
-            if not kill_after(rng.uniform(0, seconds), child):
+            if not kill_after(rng.uniform(0, seconds), child, folder):
                 seen["too late"] += 1  # it had come to its end
                 break
             seen["kills"] += 1
@@ -194,7 +206,7 @@ def at_touches(command: Command, whole: Path, stride: int) -> Counter:
     for touch in itertools.count(0, stride):
         folder = whole.with_name(f"{command.name}-{touch}")
         child = start(command, folder, lambda touch=touch, folder=folder: die_before(touch, folder))
-        if not was_killed(child):
+        if not was_killed(child, folder):
             return seen
         seen["kills"] += 1
         seen["outlived"] += outlived(child)
@@ -203,7 +215,7 @@ def at_touches(command: Command, whole: Path, stride: int) -> Counter:
 
 def finish(command: Command, folder: Path, expected: dict[str, bytes], seen: Counter) -> None:
     """Let the command come to its end and compare."""
-    was_killed(start(command, folder))
+    was_killed(start(command, folder), folder)
     seen["runs"] += 1
     seen["bytes"] += sum(map(len, expected.values()))
     seen["differing"] += differing(command.content(folder), expected)
@@ -213,10 +225,10 @@ def finish(command: Command, folder: Path, expected: dict[str, bytes], seen: Cou
 def check(command: Command, parent: Path, args) -> bool:
     """One whole run, then those that are killed; prints a line, and says whether all was well."""
     whole, began = parent / f"{command.name}-whole", time.monotonic()
-    was_killed(start(command, whole))
+    was_killed(start(command, whole), whole)
     seconds = time.monotonic() - began
     if args.touches:
-        seen, how = at_touches(command, whole, args.touches), f"before every touch of a file, or each {args.touches}th"
+        seen, how = at_touches(command, whole, args.touches), f"one for every {args.touches} touches of a file"
     else:
         seen = at_random(command, whole, seconds, args.kills, args.seed)
         how = f"at 0 to {seconds:.1f} s ({seen['too late']} more came after its end and do not count)"

@@ -188,9 +188,11 @@ def test_a_disk_that_fills_up_ends_the_run_and_leaves_no_litter(source, tmp_path
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit on the size of files stands for a full disk")
 def test_a_full_disk_is_one_line_and_goes_on_when_there_is_room(source, folder, tmp_path):
-    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
-    full += "import runpy; runpy.run_module('minialex.data.prepare', run_name='__main__', alter_sys=True)"
-    command = [sys.executable, "-c", full, str(folder), str(tmp_path / "packed"), "--workers", "1"]
+    full = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
+    full += "from minialex.data import prepare, sources; from minialex.errors import main_status\n"
+    full += "source = sources.open_source(sys.argv[1])\n"
+    full += "sys.exit(main_status(lambda argv: prepare.prepare(source, sys.argv[2], workers=1) and 0))"
+    command = [sys.executable, "-c", full, str(folder), str(tmp_path / "packed")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
