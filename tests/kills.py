@@ -76,7 +76,7 @@ def training(packed: Path) -> Command:
         found = {"names": json.dumps(sorted(names)).encode()}
         for path in folder.glob("checkpoints/*"):
             found |= {f"{path.name}/{name}": data for name, data in parts_of(path)}
-        return found | {path.name: path.read_bytes() for path in folder.glob("*.png")}
+        return found | {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".png", ".txt")}
 
     return Command("training", run, content)
 
