@@ -17,6 +17,7 @@ from minialex.data.packed import open_packed, verify
 from minialex.data.prepare import default_cache, fingerprint, main, open_data, prepare
 from minialex.data.sources import open_source
 from minialex.errors import RunError, UserError, main_status
+from minialex.files import LOCK, alone_in
 
 # Preparation
 
@@ -31,7 +32,7 @@ def source(folder, small_shards):
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != LOCK}
 
 
 def test_the_packed_set_holds_every_image_that_can_be_read(source, tmp_path, capsys):
@@ -183,6 +184,28 @@ def test_a_disk_that_fills_up_ends_the_run_and_leaves_no_litter(source, tmp_path
     assert sorted(contents(tmp_path / "packed")) == left
     prepare(source, tmp_path / "packed", progress=False)
     verify(tmp_path / "packed")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit on the size of files stands for a full disk")
+def test_a_full_disk_is_one_line_and_goes_on_when_there_is_room(source, folder, tmp_path):
+    full = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
+    full += "from minialex.data import prepare, sources; from minialex.errors import main_status\n"
+    full += "source = sources.open_source(sys.argv[1])\n"
+    full += "sys.exit(main_status(lambda argv: prepare.prepare(source, sys.argv[2], workers=1) and 0))"
+    command = [sys.executable, "-c", full, str(folder), str(tmp_path / "packed")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("failed: preparing") and last.endswith("File too large; the same command goes on from here")
+    assert not contents(tmp_path / "packed")
+    prepare(source, tmp_path / "packed", progress=False)
+    verify(tmp_path / "packed")
+
+
+def test_two_preparations_of_one_folder_at_once(source, tmp_path):
+    with alone_in(tmp_path / "packed"), pytest.raises(UserError, match="packed is in use by another process"):
+        prepare(source, tmp_path / "packed", progress=False)
+    assert not contents(tmp_path / "packed")
 
 
 def test_no_file_has_its_name_before_it_is_whole_and_on_disk(source, tmp_path, monkeypatch, synced):
