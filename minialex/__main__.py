@@ -23,6 +23,14 @@ def show_doctor(args: argparse.Namespace) -> None:
     print(doctor.report())
 
 
+def show_verify(args: argparse.Namespace) -> None:
+    """Compare every byte of a packed data set with its checksums."""
+    from minialex.data.packed import verify
+
+    verify(args.folder)
+    print(f"{args.folder} is as it was made")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line: one sub-command for each question."""
     what = "Small questions about the networks and about this machine."
@@ -38,6 +46,10 @@ def parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("doctor", help="what this machine has, and which extra to install")
     command.set_defaults(run=show_doctor)
+
+    command = commands.add_parser("verify", help="whether each byte of prepared data is as it was made")
+    command.add_argument("folder", metavar="FOLDER", help="what examples/prepare_imagenet.py made")
+    command.set_defaults(run=show_verify)
     return top
 
 

@@ -51,7 +51,8 @@ class Command:
 
 def preparation(source: Path) -> Command:
     def run(folder):
-        return main_status(prepare.main, [str(source), str(folder), "--workers", "2"])
+        main = runpy.run_path(str(ROOT / "examples" / "prepare_imagenet.py"))["main"]
+        return main_status(main, [str(source), str(folder), "--workers", "2"])
 
     def content(folder):
         return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != LOCK}

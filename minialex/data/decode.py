@@ -16,7 +16,7 @@ import simplejpeg
 from PIL import Image
 
 try:
-    from cykooz_resizer import CropBox, FilterType, ImageData, PixelType, ResizeAlg, Resizer, ResizeOptions
+    from cykooz_resizer import CropBox, FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
 except ImportError:  # no wheel for this machine: Pillow resizes, within two grey levels of it
     Resizer = None
 

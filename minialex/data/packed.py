@@ -17,7 +17,7 @@ import numpy as np
 
 from minialex.errors import RunError, UserError
 
-FORMAT = 1
+FORMAT = 2
 SIDE = 256  # pixels, section 2 of the paper
 IMAGE = (SIDE, SIDE, 3)
 AGAIN = "prepare the data again into the same folder"  # which keeps what is whole
