@@ -1,7 +1,8 @@
-"""Prepare photographs for training: decode each once, to 256x256 pixels, into a packed data set.
+"""Prepare photographs for training: each is decoded once, to 256x256 pixels.
 
-SOURCE is recognised by looking. OUT then goes to train_imagenet.py as --data. The same command goes on
-after an interruption, and repairs what was damaged; python -m minialex verify OUT checks every byte.
+What SOURCE is, is recognised by looking. OUT is what train_imagenet.py takes as
+--data. The same command goes on after an interruption, and repairs what was
+damaged; python -m minialex verify OUT compares each byte with its checksum.
 """
 
 import argparse

@@ -51,4 +51,4 @@ def test_too_many_broken_images_are_one_line_and_status_1(call, capsys, tmp_path
 def test_the_help_tells_what_it_makes(call, capsys):
     assert call("prepare_imagenet", "--help") == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "verify OUT checks every byte" in told and "100, or 1% of all" in told
+    assert "verify OUT compares each byte" in told and "100, or 1% of all" in told
