@@ -378,7 +378,7 @@ def open_data(path: str | Path | None, *, workers: int | None = None, progress: 
         given = shlex.quote(str(path))
         raise UserError(
             f"{path} has {count:,} images: run `python examples/prepare_imagenet.py {given} OUT` once "
-            f"({count * np.prod(IMAGE) / 1e9:.0f} GB; {count / PACE / 3600:.1f} hours divided by the cores), "
+            f"({count * np.prod(IMAGE) / 1e9:.0f} GB; {count / PACE / 60:.0f} minutes divided by the cores), "
             f"then give OUT in place of {given}"
         )
     folder = default_cache() / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', source.name)}-{fingerprint(source)[:12]}"
