@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from minialex import alexnet, checkpoint, network
-from minialex.data.augment import center_crop, subtract_mean
+from minialex.data.augment import center_patches
 from minialex.data.decode import BrokenImage, decode, resize_crop
+from minialex.data.preprocess import Preprocessing
 from minialex.errors import UserError, main_status
 from minialex.ops import softmax
 
@@ -24,9 +25,10 @@ def main(argv=None):
     probabilities = predict(snapshot, read(args.image))
     sys.stdout.reconfigure(errors="replace")  # a class may have a name that the console cannot show
     block = block_for(sys.stdout.encoding)
+    words = snapshot.config.get("words") or snapshot.config["classes"]
     for label in np.argsort(-probabilities)[:5]:
         p = probabilities[label]
-        print(f"{p:6.1%}  {block * round(p * BAR):<{BAR}}  {snapshot.config['classes'][label]}")
+        print(f"{p:6.1%}  {block * round(p * BAR):<{BAR}}  {words[label]}")
 
 
 def block_for(encoding: str) -> str:
@@ -53,8 +55,8 @@ def predict(snapshot: checkpoint.Snapshot, image: np.ndarray) -> np.ndarray:
     """Probabilities (classes,) of the central crop."""
     config = snapshot.config
     net = alexnet.build(config["variant"], classes=len(config["classes"]), width=config["width"])
-    crops, offsets, mirrored = center_crop(image[None], net.input_shape[0])
-    x = subtract_mean(crops, snapshot.mean, offsets, mirrored, config["dtype"])
+    preprocessing = Preprocessing.from_config(snapshot.mean, config)
+    x = preprocessing.apply(image[None], center_patches(1, net.input_shape[0]), dtype=config["dtype"])
     logits, _ = network.forward(net.layers, snapshot.params, x, state=snapshot.state, train=False)
     return softmax(logits)[0]
 

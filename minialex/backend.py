@@ -5,8 +5,10 @@ An op never asks which of the two it has: `xp = xp_of(x)` follows its arrays. A 
 """
 
 import ctypes
+import math
 import sys
 import textwrap
+from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
@@ -48,6 +50,53 @@ def to_numpy(array) -> np.ndarray:
     """Return `array` itself if it is NumPy's, otherwise a copy of it in host memory."""
     xp = xp_of(array)
     return array if xp is np else xp.asnumpy(array)
+
+
+class Uploader:
+    """One batch of bytes after another on its way to a device, while the device computes.
+
+    `host` and `send` may be called on a thread of their own, `received` on the consumer's; in turns. The copy goes from
+    pinned memory, which alone can be copied without the processor's help, over a stream of its own. Two events keep
+    apart what shares a buffer: the host's is not filled again before it was copied, and the device's not before the
+    last work on it is done.
+    """
+
+    def __init__(self, xp: ModuleType, shape: tuple[int, ...]):
+        """Buffers for uint8 arrays of `shape`, or of fewer along the first axis, on the current device of `xp`."""
+        size = math.prod(shape)
+        self._xp, self._device = xp, xp.cuda.Device()
+        self._host = np.frombuffer(xp.cuda.alloc_pinned_memory(size), np.uint8, size).reshape(shape)
+        self._array = xp.empty(shape, np.uint8)
+        self._stream = xp.cuda.Stream(non_blocking=True)
+        self._copied = self._stream.record()
+        self._done = xp.cuda.get_current_stream().record()  # its memory may have belonged to an array still in use
+        self._length = 0
+
+    def host(self, length: int) -> np.ndarray:
+        """Memory of the host, (length,...), to be filled and then sent."""
+        self._copied.synchronize()
+        self._length = length
+        return self._host[:length]
+
+    def send(self) -> None:
+        """Begin to copy what `host` gave."""
+        with self._device:  # a thread has a current device of its own
+            self._stream.wait_event(self._done)
+            self._array[: self._length].set(self._host[: self._length], stream=self._stream)
+            self._copied = self._stream.record()
+
+    def received(self, use: Callable):
+        """Return use(array), where `array` is what was sent, on the device, and not to be kept."""
+        stream = self._xp.cuda.get_current_stream()
+        stream.wait_event(self._copied)
+        try:
+            return use(self._array[: self._length])
+        finally:
+            self._done = stream.record()
+
+    def close(self) -> None:
+        """Wait for a copy that is under way: its memory goes to others."""
+        self._stream.synchronize()
 
 
 def driver_version() -> tuple[int, int] | None:

@@ -133,12 +133,22 @@ def outlived(child: int) -> int:
 
 
 def die_before(touch: int, folder: Path) -> None:
-    """From now on, this process kills itself before it touches a file in `folder` for the so-manieth time from 0."""
-    count = itertools.count()
+    """From now on, this process kills itself before it touches a file in `folder` for the so-manieth time from 0.
+
+    What it was writing until then is left half written.
+    """
+    count, written = itertools.count(), None
 
     def hook(event, arguments):
-        if event in TOUCHES and str(arguments[0]).startswith(str(folder)) and next(count) == touch:
+        nonlocal written
+        if event not in TOUCHES or not str(arguments[0]).startswith(str(folder)):
+            return
+        if next(count) == touch:
+            if written == arguments[0]:
+                os.truncate(written, os.path.getsize(written) // 2)
             os.kill(os.getpid(), signal.SIGKILL)
+        path, mode, *_ = arguments
+        written = path if event == "open" and "w" in (mode or "") else None
 
     sys.addaudithook(hook)
 

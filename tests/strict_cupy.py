@@ -24,6 +24,7 @@ import inspect
 import operator
 import re
 import sys
+from contextlib import nullcontext
 from itertools import chain, repeat
 from pathlib import Path
 
@@ -31,6 +32,10 @@ import numpy as np
 
 NAMES_FILE = Path(__file__).with_name("cupy_names.txt")
 SUBMODULES = ("linalg", "lib", "lib.stride_tricks")
+CUDA = (  # what there is of cupy.cuda here
+    "Device Event Event.synchronize Stream Stream.record Stream.synchronize Stream.wait_event "
+    "alloc_pinned_memory get_current_stream"
+).split()
 UPLOADING = {"array", "asarray", "asanyarray", "ascontiguousarray"}  # these take what is on the host
 ARRAY_ARGUMENTS = {"a", "b", "x", "y", "x1", "x2", "arr", "array", "ary", "condition"}
 SCALARS = (bool, int, float, np.generic, type(None))
@@ -58,6 +63,7 @@ class StandIn:
         self.__name__ = "strict_cupy"
         self.uploads, self.downloads = [], []
         self.ndarray = Array
+        self.cuda = Cuda()
 
     def __getattr__(self, name):
         name = self.prefix + name
@@ -143,6 +149,8 @@ class Array:
 
         def call(*args, **kwargs):
             check_keywords(name, kwargs)
+            if method == "set":
+                return self.set_(*args, **kwargs)
             if method in DOWNLOADING:
                 self.xp.downloads.append(self.shape)
                 return np.array(self.a, order="C") if method == "get" else getattr(self.a, method)()
@@ -151,6 +159,13 @@ class Array:
             return wrap(self.xp, getattr(self.a, method)(*args, **kwargs_))
 
         return call
+
+    def set_(self, host, stream):
+        """A copy that is put off for as long as it may be: until somebody waits for it."""
+        if host.dtype != self.dtype or host.shape != self.shape:
+            raise TypeError(f"{host.dtype} {host.shape} copied to {self.dtype} {self.shape}")
+        self.xp.uploads.append(self.shape)
+        stream.queue.append(lambda: np.copyto(self.a, host))
 
     def key(self, key):
         parts = key if isinstance(key, tuple) else (key,)
@@ -179,6 +194,56 @@ class Array:
 
     def __bool__(self):
         return bool(self.item())
+
+
+class Cuda:
+    """cupy.cuda: one device, one current stream that is never behind, and streams that are as late as they may be."""
+
+    def __init__(self):
+        self.Stream, self.current = Stream, Stream()
+
+    def Device(self):
+        return nullcontext()
+
+    def alloc_pinned_memory(self, size):
+        return bytearray(size + 100)  # CuPy rounds up
+
+    def get_current_stream(self):
+        return self.current
+
+
+class Stream:
+    """A queue of work. As the current stream it has none; another does its work when an event calls for it."""
+
+    def __init__(self, **kwargs):
+        check_keywords("cuda.Stream", kwargs)
+        self.queue, self.done, self.late = [], 0, bool(kwargs)
+
+    def record(self):
+        return Event(self, len(self.queue))
+
+    def wait_event(self, event):
+        self.queue.append(event.synchronize)
+        if not self.late:
+            self.synchronize()
+
+    def synchronize(self):
+        self.do(len(self.queue))
+
+    def do(self, count):
+        while self.done < count:
+            self.done += 1
+            self.queue[self.done - 1]()
+
+
+class Event:
+    """The place in a stream after so many pieces of work."""
+
+    def __init__(self, stream, count):
+        self.stream, self.count = stream, count
+
+    def synchronize(self):
+        self.stream.do(self.count)
 
 
 def add_operators(cls):
@@ -237,6 +302,8 @@ def write_names():
             thing = getattr(owner, name)
             if not name.startswith("_") and not inspect.ismodule(thing):
                 lines += describe(prefix + name, thing)
+    for name in CUDA:
+        lines += describe(f"cuda.{name}", operator.attrgetter(name)(cupy.cuda))
     NAMES_FILE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from minialex import checkpoint, train
-from minialex.data.batches import val_batches
+from minialex.data import batches
 from minialex.data.packed import Subset
 from minialex.data.prepare import prepare
+from minialex.data.preprocess import Preprocessing
 from minialex.data.sources import open_source
 from minialex.errors import RunError, Stopped, UserError
 from minialex.evaluate import Score
@@ -20,7 +21,7 @@ from minialex.recipes import RECIPES
 from tests import photos
 
 STEPS = 8  # in an epoch: 36 images by 5, the last one alone
-TIMES = {"seconds", "images_per_second"}
+TIMES = {"seconds", "images_per_second", "waited", "wait"}
 
 
 @pytest.fixture(scope="session")
@@ -270,6 +271,7 @@ def test_what_a_run_leaves(packed, tmp_path, capsys, drawn):
     assert [line["rate"] for line in log] == [0.002, 0.0002, 0.0002]
     for line in log:
         assert line["loss"] > 0 and 0 <= line["val_top1"] <= line["val_top5"] == 1  # of three classes
+        assert 0 < line["wait"] < 1
         assert line["val_error"] == 1 - line["val_top1"] and line["seconds"] > 36 / line["images_per_second"]
 
     used = json.loads((tmp_path / "config.json").read_text())
@@ -281,6 +283,27 @@ def test_what_a_run_leaves(packed, tmp_path, capsys, drawn):
     assert printed.err == "", "no bar where nobody looks"
     lines = [line for line in printed.out.splitlines() if line.startswith("epoch")]
     assert len(lines) == 3 and all("top-1" in line and "top-5" in line and "img/s" in line for line in lines)
+
+
+@pytest.mark.parametrize("waited", [0.04, 0.25])
+def test_a_long_wait_for_batches_is_told(packed, tmp_path, monkeypatch, capsys, waited):
+    """On a clock of a second a look, with batches that pretend."""
+
+    class Pretended(list):
+        waited = 0.0
+
+        def __iter__(self):
+            for batch in super().__iter__():
+                self.waited += waited
+                yield batch
+
+    plain, clock = train.train_batches, iter(range(10_000))
+    monkeypatch.setattr(train, "train_batches", lambda *args, **kwargs: Pretended(plain(*args, **kwargs)))
+    monkeypatch.setattr(train.time, "monotonic", lambda: float(next(clock)))
+    record = trainer(packed, tmp_path, config_of(packed, epochs=1)).run()
+    assert record["wait"] == pytest.approx(waited)
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch"))
+    assert line.endswith("waited 25%") == (waited == 0.25) and ("waited" in line) == (waited == 0.25)
 
 
 def test_the_records_are_means_over_the_images(packed, tmp_path, monkeypatch):
@@ -422,7 +445,7 @@ def test_the_images_that_units_are_judged_by_are_of_all_classes(packed, tmp_path
     trainer(packed, tmp_path, config_of(packed, epochs=1)).run()
     chosen = Subset(packed.val, np.array([0, 2, 5, 8, 11]))
     assert set(chosen.labels) == {0, 1, 2}
-    expected, _ = next(val_batches(chosen, packed.mean, size=224, batch=5))
+    expected, _ = next(batches.test_batches(chosen, Preprocessing(packed.mean), size=224, batch=5))
     np.testing.assert_array_equal(seen[0], expected)
 
 
@@ -444,7 +467,7 @@ def test_a_check_that_raises_leaves_everything_as_it_was(packed):
     config = config_of(packed)
     start = train.start(config, packed, xp=np)
     before = {name: value.copy() for name, value in start.params.items()}
-    x, t = next(val_batches(packed.val, packed.mean, size=224, batch=2))
+    x, t = next(batches.test_batches(packed.val, Preprocessing(packed.mean), size=224, batch=2))
     rates, rng = Rates(0.1, 0.1), np.random.default_rng(0)
     with pytest.raises(ZeroDivisionError):
         train.step(

@@ -1,14 +1,24 @@
-"""Epoch order, batches, and the thread that makes them ahead of their use."""
+"""Epoch order, batches, and the threads that make them ahead of their use.
 
-import queue
-import threading
-from collections.abc import Iterable, Iterator
+What chance decides and the reading of images are the host's, on threads of their own. So are the pixels, where the
+network runs on NumPy; else they are the device's, to which images go as bytes while it computes.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minialex.data.augment import center_crop, random_crop_mirror, subtract_mean
-from minialex.data.packed import Split
+from minialex.backend import Uploader
+from minialex.data.augment import Augmentation, Patches, center_patches, color_noise, random_patches, ten_patches
+from minialex.data.packed import IMAGE, Split
+from minialex.data.preprocess import Preprocessing
 from minialex.rng import AUGMENT, ORDER, generator
+
+CROPS = {1: center_patches, 10: ten_patches}  # of an image at test time
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
@@ -18,110 +28,161 @@ def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
 
 def train_batches(
     split: Split,
-    mean: np.ndarray,
+    preprocessing: Preprocessing,
     *,
     size: int,
     batch: int,
     seed: int,
     epoch: int,
+    augmentation: Augmentation = Augmentation(),  # noqa: B008  frozen
+    covariance: np.ndarray | None = None,
+    reshuffle: bool = True,
     start_step: int = 0,
     xp=np,
     dtype="float32",
     ahead: int = 2,
-) -> Iterator:
-    """The training batches of one epoch: random patches, mirrored or not, minus the mean image (section 4.1).
+) -> "Batches":
+    """The training batches of one epoch: random patches, mirrored or not, with colour noise (section 4.1).
 
     Step s is decided by (seed, epoch, s) alone, so `start_step` goes on in the middle of an epoch with the
     very batches that would have come. The last batch may be smaller; it is trained on too.
 
-    size: side of the patch in pixels.  batch: images in a batch.  ahead: batches made before they are wanted.
+    size: side of a patch in pixels.  batch: images in a batch.  covariance: (3,3) of the training pixels, for colour
+    noise alone.  reshuffle: an order of its own for each epoch, else that of epoch 0 for all.
+    ahead: batches made before they are wanted.
     Yields (x, t): x (n,size,size,3) of `dtype` and t (n,) int64, arrays of `xp`.
     """
-    order = epoch_order(len(split), seed, epoch)
+    order = epoch_order(len(split), seed, epoch if reshuffle else 0)
 
-    def make(step: int):
+    def decide(step: int) -> _Decision:
         chosen = order[step * batch : (step + 1) * batch]
-        rng = generator(seed, AUGMENT, epoch, step)
-        crops = random_crop_mirror(split.images(chosen), size, rng)
-        return subtract_mean(crops[0], mean, *crops[1:], dtype), split.labels[chosen]
+        rng, n = generator(seed, AUGMENT, epoch, step), len(chosen)
+        patches = random_patches(n, size, rng, per_draw=augmentation.crops_per_draw)
+        if augmentation.color == "none":
+            return _Decision(chosen, patches)
+        return _Decision(chosen, patches, color_noise(n, covariance, augmentation, rng), augmentation.divisor)
 
     steps = range(start_step, _count(len(split), batch))
-    return _to_device(prefetch(map(make, steps), ahead), xp)
+    return _batches(split, preprocessing, decide, steps, batch=batch, xp=xp, dtype=dtype, ahead=ahead)
 
 
-def val_batches(
-    split: Split, mean: np.ndarray, *, size: int, batch: int, xp=np, dtype="float32", ahead: int = 2
-) -> Iterator:
-    """The batches of validation: central patches minus the mean image, in the order of the split.
+def test_batches(
+    split: Split,
+    preprocessing: Preprocessing,
+    *,
+    size: int,
+    batch: int,
+    crops: int = 1,
+    xp=np,
+    dtype="float32",
+    ahead: int = 2,
+) -> "Batches":
+    """The batches of validation and test, in the order of the split: central patches, or ten an image (section 4.1).
 
-    Arguments and what is yielded: as `train_batches`.
+    batch: patches in a batch, at most, but those of one image at least.  crops: 1 or 10 of an image, which come next to
+    each other.  Other arguments: as `train_batches`.
+    Yields (x, t): x (n crops,size,size,3) of `dtype` and t (n,) int64, arrays of `xp`.
     """
+    if crops not in CROPS:
+        raise ValueError(f"{crops} crops of an image: expected 1 or 10")
+    images = max(batch // crops, 1) if batch > 0 else batch
 
-    def make(step: int):
-        chosen = np.arange(step * batch, min((step + 1) * batch, len(split)))
-        crops = center_crop(split.images(chosen), size)
-        return subtract_mean(crops[0], mean, *crops[1:], dtype), split.labels[chosen]
+    def decide(step: int) -> _Decision:
+        chosen = np.arange(step * images, min((step + 1) * images, len(split)))
+        return _Decision(chosen, CROPS[crops](len(chosen), size))
 
-    return _to_device(prefetch(map(make, range(_count(len(split), batch))), ahead), xp)
-
-
-_END = StopIteration()  # in the queue: nothing follows
+    steps = range(_count(len(split), images))
+    return _batches(split, preprocessing, decide, steps, batch=images, xp=xp, dtype=dtype, ahead=ahead)
 
 
-def prefetch(items: Iterable, ahead: int) -> Iterator:
-    """Yield `items`, made on a thread of their own that keeps at most `ahead` of them waiting.
+class Batches:
+    """An iterator over batches, which also tells for how many seconds its consumer has `waited` for them."""
 
-    An exception in the making is raised where the item was asked for. When the consumer stops early
-    (break, an exception, close), the thread ends before the generator does.
+    def __init__(self, batches: Generator):
+        self.waited = 0.0
+        self._batches = batches
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        began = time.perf_counter()
+        try:
+            return next(self._batches)
+        finally:
+            self.waited += time.perf_counter() - began
+
+    def close(self) -> None:
+        """End early: the threads that make batches end before this returns."""
+        self._batches.close()
+
+
+@dataclass(frozen=True, eq=False)
+class _Decision:
+    """What a batch shall be: all that chance has a part in."""
+
+    chosen: np.ndarray  # (n,) which images of the split
+    patches: Patches
+    noise: np.ndarray | None = None  # (n,3)
+    divisor: float = 1.0
+
+
+def _batches(split, preprocessing: Preprocessing, decide: Callable, steps, *, batch, xp, dtype, ahead) -> Batches:
+    """The batches that `decide(step)` asks for; at most `batch` images are in one."""
+    preprocessing = replace(preprocessing, mean=xp.asarray(preprocessing.mean))  # once: it is as large as four images
+
+    def finish(images, decision: _Decision) -> tuple:
+        x = preprocessing.apply(images, decision.patches, noise=decision.noise, divisor=decision.divisor, dtype=dtype)
+        return x, xp.asarray(split.labels[decision.chosen])
+
+    def make(step: int) -> tuple:
+        decision = decide(step)
+        return finish(split.images(decision.chosen), decision)
+
+    if xp is np:
+        return Batches(prefetch(make, steps, ahead))
+    return Batches(_on_device(split, decide, finish, steps, batch=batch, xp=xp, ahead=ahead))
+
+
+def _on_device(split, decide: Callable, finish: Callable, steps, *, batch: int, xp, ahead: int) -> Generator:
+    """Read and send images ahead, on threads; finish them on the consumer's thread, where the device computes."""
+    lanes = [Uploader(xp, (batch, *IMAGE)) for _ in range(ahead + 1)]  # so many batches are under way at most
+
+    def send(step: int) -> tuple:
+        decision, lane = decide(step), lanes[step % len(lanes)]
+        split.images(decision.chosen, out=lane.host(len(decision.chosen)))
+        lane.send()
+        return decision, lane
+
+    sent = prefetch(send, steps, ahead)
+    try:
+        for decision, lane in sent:
+            yield lane.received(lambda images, decision=decision: finish(images, decision))
+    finally:
+        sent.close()
+        for lane in lanes:
+            lane.close()
+
+
+def prefetch(make: Callable, steps: Iterable, ahead: int) -> Generator:
+    """Yield make(step) for each of `steps`, in their order, made on `ahead` threads that are as many steps ahead.
+
+    An exception in the making is raised where its step is due. When the consumer stops early (break, an exception,
+    close), the threads end before the generator does.
     """
     if ahead < 1:
         raise ValueError(f"{ahead} batches ahead: expected at least 1")
-    made = queue.SimpleQueue()
-    slots = threading.Semaphore(ahead)  # free places; the maker waits here, so one release can end it
-    stop = threading.Event()
-
-    def work():
-        try:
-            for item in _while_free(items, slots, stop):
-                made.put((item, None))
-            made.put((None, _END))
-        except BaseException as error:  # whatever it is, it belongs to the consumer
-            made.put((None, error))
-
-    thread = threading.Thread(target=work, name="minialex-prefetch", daemon=True)
-    thread.start()
+    under_way: deque[Future] = deque()
+    pool = ThreadPoolExecutor(ahead, thread_name_prefix="minialex-prefetch")
     try:
-        while True:
-            item, error = made.get()
-            if error is _END:
-                return
-            if error is not None:
-                raise error
-            slots.release()
-            yield item
+        for step in steps:
+            under_way.append(pool.submit(make, step))
+            if len(under_way) > ahead:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
     finally:
-        stop.set()
-        slots.release()
-        thread.join()
-
-
-def _while_free(items: Iterable, slots: threading.Semaphore, stop: threading.Event) -> Iterator:
-    """Take the next item only when there is a place for it, and none once `stop` is set."""
-    items = iter(items)
-    while True:
-        slots.acquire()
-        if stop.is_set():
-            return
-        try:
-            yield next(items)
-        except StopIteration:
-            return
-
-
-def _to_device(batches: Iterable, xp) -> Iterator:
-    """Arrays of `xp`, made on the consumer's thread: a device belongs to a thread."""
-    for x, t in batches:
-        yield xp.asarray(x), xp.asarray(t)
+        pool.shutdown(cancel_futures=True)
 
 
 def _count(n: int, batch: int) -> int:

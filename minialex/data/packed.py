@@ -3,22 +3,26 @@
 index.json          classes, counts, checksums, what was converted or rejected, the recipe
 train-00000.npy     uint8 (n,256,256,3), n <= 1024; numpy.load(..., mmap_mode="r") opens it
 train-labels.npy    int64, for all shards of the split; the same for val
+train-crc32.npy     uint32, zlib.crc32 of the bytes of each image; the same for val
 mean.npy            float32 (256,256,3), the mean of the training images
 """
 
 import hashlib
 import io
 import json
+import math
+import os
 import re
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from minialex.data.augment import SIDE, principal_components
 from minialex.errors import RunError, UserError
 
 FORMAT = 2
-SIDE = 256  # pixels, section 2 of the paper
 IMAGE = (SIDE, SIDE, 3)
 AGAIN = "prepare the data again into the same folder"  # which keeps what is whole
 CHANGED = f"has changed since it was made: {AGAIN}"
@@ -28,37 +32,48 @@ CHANGED = f"has changed since it was made: {AGAIN}"
 class Split:
     """The images and labels of train or val.
 
-    A shard is opened for each read and closed again: ImageNet has 1,300 of them, more than a process
-    may usually hold open, and a read of 192 KB costs what a copy out of a memory map does.
+    A shard is opened for each image and closed again. ImageNet has 1,300 shards, and a memory map holds its file open,
+    of which a process may usually have 1,024; to map it for each image costs three times what a plain read does; and
+    where a mapped file has become shorter, or its disk fails, the process dies without a word.
+
+    An image is compared with its checksum the first time that this object reads it: `checked` tells which were.
     """
 
     labels: np.ndarray  # (n,) int64
+    crc32: np.ndarray  # (n,) uint32, of each image's bytes
     files: tuple[Path, ...]
     starts: np.ndarray  # (shards + 1,) the index of each shard's first image, and n
     offsets: tuple[int, ...]  # bytes before each shard's first pixel
+    checked: np.ndarray  # (n,) bool
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def images(self, indices) -> np.ndarray:
-        """The images at `indices` (n,), in that order: uint8 (n,256,256,3); IndexError outside 0..len-1."""
+    def images(self, indices, *, out: np.ndarray | None = None) -> np.ndarray:
+        """The images at `indices` (n,), in that order: uint8 (n,256,256,3), in `out` where it is given.
+
+        Raises IndexError outside 0..len-1, and RunError where an image cannot be read or has changed.
+        """
         indices = np.asarray(indices, dtype=np.int64)
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
             raise IndexError(f"indices {indices.min()}..{indices.max()} of a split of {len(self)} images")
-        images = np.empty((len(indices), *IMAGE), np.uint8)
+        images = np.empty((len(indices), *IMAGE), np.uint8) if out is None else out
         shards = np.searchsorted(self.starts, indices, side="right") - 1
-        for shard in np.unique(shards):
-            rows = np.flatnonzero(shards == shard)
-            self._read(shard, indices[rows] - self.starts[shard], images, rows)
+        for index, shard, image in zip(indices.tolist(), shards.tolist(), images, strict=True):
+            position = index - int(self.starts[shard])
+            self._read(shard, position, image)
+            if not self.checked[index]:
+                if zlib.crc32(image) != self.crc32[index]:
+                    raise RunError(f"image {position} of {self.files[shard]} {CHANGED}")
+                self.checked[index] = True
         return images
 
-    def _read(self, shard: int, positions: np.ndarray, images: np.ndarray, rows: np.ndarray) -> None:
+    def _read(self, shard: int, position: int, image: np.ndarray) -> None:
         try:
-            with open(self.files[shard], "rb") as file:
-                for position, row in zip(positions, rows, strict=True):
-                    file.seek(self.offsets[shard] + int(position) * images[row].nbytes)
-                    if file.readinto(images[row]) != images[row].nbytes:
-                        raise OSError("it has become shorter")
+            with open(self.files[shard], "rb", buffering=0) as file:  # a buffer would copy half of it once more
+                file.seek(self.offsets[shard] + position * image.nbytes)
+                if file.readinto(image) != image.nbytes:
+                    raise OSError("it has become shorter")
         except OSError as error:
             raise RunError(f"cannot read {self.files[shard]}: {error.strerror or error}") from error
 
@@ -77,9 +92,9 @@ class Subset:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def images(self, indices) -> np.ndarray:
-        """The images at `indices` of this subset: uint8 (n,256,256,3)."""
-        return self.split.images(self.indices[indices])
+    def images(self, indices, *, out: np.ndarray | None = None) -> np.ndarray:
+        """The images at `indices` of this subset: uint8 (n,256,256,3), in `out` where it is given."""
+        return self.split.images(self.indices[indices], out=out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +107,16 @@ class Packed:
     train: Split | Subset
     val: Split | Subset
     index: dict
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What the classes are called in words, where the source told; else their names."""
+        return tuple(self.index["words"] or self.classes)[: len(self.classes)]
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """The covariance of R, G and B over all pixels of all training images: float64 (3,3), squared pixels 0..255."""
+        return np.array(self.index["covariance"], np.float64)
 
     def first_classes(self, count: int) -> "Packed":
         """The same data with its first `count` classes alone; the mean stays that of all.
@@ -115,9 +140,12 @@ def open_packed(folder: str | Path) -> Packed:
         classes = tuple(index["classes"])
         mean = _load_small(folder, "mean.npy", index)
         _check_array(folder / "mean.npy", mean, IMAGE, np.float32)
+        principal_components(index["covariance"])  # raises ValueError where it is none
+        if len(index["words"]) not in (0, len(classes)):
+            raise ValueError(f"{len(index['words'])} words")
         splits = [_open_split(folder, split, index) for split in ("train", "val")]
         return Packed(folder, classes, mean, *splits, index)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{folder / 'index.json'} is damaged ({error!r}): {AGAIN}") from error
 
 
@@ -155,20 +183,29 @@ def _open_split(folder: Path, split: str, index: dict) -> Split:
     files = tuple(_inside(folder, shard["file"]) for shard in shards)
     offsets = tuple(_open_shard(file, (shard["count"], *IMAGE)) for file, shard in zip(files, shards, strict=True))
     starts = np.cumsum([0] + [shard["count"] for shard in shards])
-    _check_array(folder / f"{split}-labels.npy", labels, (int(starts[-1]),), np.int64)
+    count = int(starts[-1])
+    _check_array(folder / f"{split}-labels.npy", labels, (count,), np.int64)
     if len(labels) == 0 or not 0 <= labels.min() <= labels.max() < len(index["classes"]):
         raise UserError(f"{folder}: the labels of {split} are not in 0..{len(index['classes']) - 1}")
-    return Split(labels, files, starts, offsets)
+    crc32 = _load_small(folder, f"{split}-crc32.npy", index)
+    _check_array(folder / f"{split}-crc32.npy", crc32, (count,), np.uint32)
+    return Split(labels, crc32, files, starts, offsets, np.zeros(count, bool))
 
 
 def _open_shard(path: Path, shape: tuple[int, ...]) -> int:
     """Check one shard's header and length; returns where its pixels begin."""
     try:
-        shard = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with open(path, "rb") as file:
+            np.lib.format.read_magic(file)
+            found, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+            offset, length = file.tell(), os.fstat(file.fileno()).st_size
+    except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}): {AGAIN}") from error
-    _check_array(path, shard, shape, np.uint8)
-    return shard.offset
+    if found != shape or dtype != np.uint8 or fortran:
+        raise UserError(f"{path} holds {dtype} {found}, not uint8 {shape} in C order: {AGAIN}")
+    if length != offset + math.prod(shape):
+        raise UserError(f"{path} cannot be read (it has {length} bytes, not {offset + math.prod(shape)}): {AGAIN}")
+    return offset
 
 
 def _load_small(folder: Path, name: str, index: dict) -> np.ndarray:

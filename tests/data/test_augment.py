@@ -1,93 +1,151 @@
-"""Crops, mirroring and the mean against plain slices."""
+"""Where patches lie, and how much colour noise there is, against the definitions."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minialex.data.augment import center_crop, random_crop_mirror, subtract_mean
+from minialex.data.augment import (
+    Augmentation,
+    center_patches,
+    color_noise,
+    principal_components,
+    random_patches,
+    ten_patches,
+)
+from minialex.rng import AUGMENT, generator
+
+# Patches
 
 
-@st.composite
-def images_and_size(draw):
-    N, H, W = draw(st.integers(1, 4)), draw(st.integers(1, 12)), draw(st.integers(1, 12))
-    images = np.random.default_rng(draw(st.integers(0, 99))).integers(0, 256, (N, H, W, 3), dtype=np.uint8)
-    return images, draw(st.integers(1, min(H, W)))
-
-
-def naive(image, size, offset, mirror):
-    top, left = offset
-    patch = image[top : top + size, left : left + size]
-    return np.flip(patch, axis=1) if mirror else patch
-
-
-@given(images_and_size(), st.integers(0, 1000))
-def test_random_crops_are_slices_of_the_images(case, seed):
-    images, size = case
-    before = images.copy()
-    crops, offsets, mirrored = random_crop_mirror(images, size, np.random.default_rng(seed))
-    assert crops.shape == (len(images), size, size, 3) and crops.dtype == np.uint8
-    assert mirrored.dtype == bool and offsets.shape == (len(images), 2)
-    for crop, image, offset, mirror in zip(crops, images, offsets, mirrored, strict=True):
-        np.testing.assert_array_equal(crop, naive(image, size, offset, mirror))
-    np.testing.assert_array_equal(images, before)
+def test_a_seed_means_these_patches_for_good():
+    patches = random_patches(5, 224, generator(3, AUGMENT, 2, 1))
+    assert patches.offsets.tolist() == [[3, 5], [24, 6], [2, 27], [21, 31], [3, 18]]
+    assert patches.mirrored.tolist() == [True, False, False, False, False]
+    assert patches.image.tolist() == [0, 1, 2, 3, 4] and patches.size == 224 and len(patches) == 5
 
 
 def test_every_position_is_as_likely_as_any_other():
-    images = np.zeros((18_000, 4, 5, 3), np.uint8)
-    _, offsets, mirrored = random_crop_mirror(images, 3, np.random.default_rng(0))
-    counts = np.zeros((2, 3, 2), int)
-    np.add.at(counts, (offsets[:, 0], offsets[:, 1], mirrored.astype(int)), 1)
-    assert abs(counts - 1500).max() < 5 * 1500**0.5  # and so none of the 12 is left out
+    patches = random_patches(18_000, 254, np.random.default_rng(0))
+    counts = np.zeros((3, 3, 2), int)
+    np.add.at(counts, (*patches.offsets.T, patches.mirrored.astype(int)), 1)
+    assert abs(counts - 1000).max() < 5 * 1000**0.5  # and so none of the 18 is left out
 
 
-def test_a_256_image_has_33_by_33_patches_of_224():
-    images = np.broadcast_to(np.zeros((256, 256, 3), np.uint8), (400, 256, 256, 3))
-    _, offsets, _ = random_crop_mirror(images, 224, np.random.default_rng(1))
-    assert offsets.min(axis=0).tolist() == [0, 0] and offsets.max(axis=0).tolist() == [32, 32]
+@given(st.integers(1, 70), st.integers(1, 256), st.integers(1, 40), st.integers(0, 99))
+def test_neighbours_share_a_draw(n, size, per_draw, seed):
+    patches = random_patches(n, size, np.random.default_rng(seed), per_draw=per_draw)
+    draws = random_patches(-(-n // per_draw), size, np.random.default_rng(seed))
+    assert len(patches) == n and patches.image.tolist() == list(range(n))
+    for k in range(n):
+        assert patches.offsets[k].tolist() == draws.offsets[k // per_draw].tolist()
+        assert patches.mirrored[k] == draws.mirrored[k // per_draw]
+    assert patches.offsets.min() >= 0 and patches.offsets.max() <= 256 - size
 
 
-@pytest.mark.parametrize(("size", "top", "left"), [(4, 2, 1), (5, 1, 1), (7, 0, 0)])
-def test_the_central_patch(size, top, left):
-    images = np.random.default_rng(0).integers(0, 256, (2, 8, 7, 3), dtype=np.uint8)
-    crops, offsets, mirrored = center_crop(images, size)
-    np.testing.assert_array_equal(crops, images[:, top : top + size, left : left + size])
-    assert offsets.tolist() == [[top, left]] * 2 and not mirrored.any()
+@pytest.mark.parametrize(("size", "offset"), [(224, 16), (227, 14), (256, 0), (255, 0)])
+def test_the_central_patch(size, offset):
+    patches = center_patches(2, size)
+    assert patches.offsets.tolist() == [[offset, offset]] * 2 and not patches.mirrored.any()
+    assert patches.image.tolist() == [0, 1]
 
 
-@pytest.mark.parametrize(("size", "offset"), [(224, 16), (227, 14)])
-def test_the_central_patch_of_the_networks(size, offset):
-    assert center_crop(np.zeros((1, 256, 256, 3), np.uint8), size)[1].tolist() == [[offset, offset]]
+def test_ten_patches_are_the_corners_and_the_centre_then_their_mirror_images():
+    patches = ten_patches(2, 227)
+    five = [[0, 0], [0, 29], [29, 0], [29, 29], [14, 14]]
+    assert patches.offsets.tolist() == (five + five) * 2
+    assert patches.mirrored.tolist() == ([False] * 5 + [True] * 5) * 2
+    assert patches.image.tolist() == [0] * 10 + [1] * 10
 
 
-@given(images_and_size(), st.integers(0, 1000), st.sampled_from(["float32", "float64"]))
-def test_the_mean_is_subtracted_where_each_pixel_lay(case, seed, dtype):
-    images, size = case
-    mean = np.random.default_rng(seed).uniform(0, 255, images.shape[1:]).astype(np.float32)
-    for crops, offsets, mirrored in (
-        random_crop_mirror(images, size, np.random.default_rng(seed)),
-        center_crop(images, size),
-    ):
-        before = crops.copy()
-        x = subtract_mean(crops, mean, offsets, mirrored, dtype)
-        difference = images.astype(np.float64) - mean
-        expected = [naive(*args) for args in zip(difference, [size] * len(images), offsets, mirrored, strict=True)]
-        assert x.dtype == dtype
-        np.testing.assert_allclose(x, expected, rtol=0, atol=2e-5 if dtype == "float32" else 0)
-        np.testing.assert_array_equal(crops, before)
+@pytest.mark.parametrize("size", [0, 257])
+def test_a_patch_that_does_not_fit_is_refused(size):
+    for patches in (center_patches, ten_patches, lambda n, size: random_patches(n, size, np.random.default_rng())):
+        with pytest.raises(ValueError, match=f"a patch of {size} pixels does not fit images of 256x256"):
+            patches(2, size)
 
 
-@pytest.mark.parametrize("crop", [center_crop, lambda images, size: random_crop_mirror(images, size, None)])
+# Colour
+
+VECTORS = np.array([[0.6, 0.48, 0.64], [-0.8, 0.36, 0.48], [0.0, -0.8, 0.6]])  # columns, orthonormal
+STDEVS = np.array([20.0, 40.0, 120.0])
+COVARIANCE = VECTORS * STDEVS**2 @ VECTORS.T
+COVARIANCE = (COVARIANCE + COVARIANCE.T) / 2
+
+
+def test_principal_components_of_a_covariance_made_from_them():
+    stdevs, vectors = principal_components(COVARIANCE)
+    np.testing.assert_allclose(stdevs, STDEVS, rtol=1e-12)
+    np.testing.assert_allclose(vectors, VECTORS * [-1, -1, 1], atol=1e-12)  # the largest entry is positive
+
+
+def test_principal_components_of_one_colour():
+    stdevs, vectors = principal_components(np.ones((3, 3)))
+    np.testing.assert_allclose(stdevs, [0, 0, 3**0.5], atol=1e-7)
+    np.testing.assert_allclose(vectors[:, 2], 3**-0.5)
+
+
+@pytest.mark.parametrize("wrong", [np.eye(2), np.arange(9.0).reshape(3, 3), np.full((3, 3), np.nan)])
+def test_what_is_no_covariance_is_refused(wrong):
+    with pytest.raises(ValueError, match="no covariance"):
+        principal_components(wrong)
+
+
+SPREADS = {"stdev": STDEVS, "eigenvalue": STDEVS**2, "unit": (STDEVS / 255) ** 2 * 255}
+
+
+@pytest.mark.parametrize("color", SPREADS)
+def test_colour_noise_is_independent_along_the_components(color):
+    noise = color_noise(4000, COVARIANCE, Augmentation(color=color, color_sigma=0.2), np.random.default_rng(0))
+    along = noise @ VECTORS / SPREADS[color]
+    assert noise.shape == (4000, 3)
+    np.testing.assert_allclose(along.mean(axis=0), 0, atol=0.2 * 4 / 4000**0.5)
+    np.testing.assert_allclose(np.cov(along.T), 0.04 * np.eye(3), atol=0.04 * 4 * (2 / 4000) ** 0.5)
+
+
+def test_each_image_has_a_draw_of_three():
+    noise = color_noise(5, COVARIANCE, Augmentation(crops_per_draw=32, color="stdev"), np.random.default_rng(7))
+    a = 0.1 * np.random.default_rng(7).standard_normal((5, 3))
+    stdevs, vectors = principal_components(COVARIANCE)
+    expected = [sum(vectors[:, k] * a[i, k] * stdevs[k] for k in range(3)) for i in range(5)]
+    np.testing.assert_allclose(noise, expected, rtol=1e-12)
+
+
+def test_without_colour_nothing_is_drawn():
+    rng = np.random.default_rng(0)
+    assert not color_noise(3, COVARIANCE, Augmentation(), rng).any()
+    assert rng.random() == np.random.default_rng(0).random()
+
+
+@pytest.fixture
+def imagenet(real_data):
+    stats = np.load(real_data / "ilsvrc2012_meta" / "imagenet_stats.npz")
+    stdevs, vectors = (stats[f"krizhevsky_color_pca_{name}"].astype(np.float64) for name in ("stdevs", "vectors"))
+    covariance = vectors * stdevs**2 @ vectors.T
+    return (covariance + covariance.T) / 2
+
+
+def test_the_sizes_that_the_documentation_tells(imagenet):
+    """With ImageNet's covariance, along its first component."""
+    stdevs, vectors = principal_components(imagenet)
+    np.testing.assert_allclose(stdevs, [19.72, 37.09, 121.78], atol=0.005)
+    for color, told in {"stdev": 12.2, "eigenvalue": 1483, "unit": 5.8}.items():
+        assert str(told) in Augmentation.__doc__.replace(",", "")
+        noise = color_noise(50_000, imagenet, Augmentation(color=color), np.random.default_rng(0))
+        assert (noise @ vectors[:, 2]).std() == pytest.approx(told, rel=0.02)
+
+
 @pytest.mark.parametrize(
-    ("images", "size", "got"),
+    ("wrong", "told"),
     [
-        (np.zeros((2, 8, 6, 3), np.uint8), 7, "7 pixels does not fit images of 8x6"),
-        (np.zeros((2, 8, 6, 3), np.uint8), 0, "0 pixels"),
-        (np.zeros((2, 8, 6, 3), np.float32), 5, "float32"),
-        (np.zeros((2, 8, 6, 4), np.uint8), 5, r"\(2, 8, 6, 4\)"),
-        (np.zeros((8, 6, 3), np.uint8), 5, r"\(8, 6, 3\)"),
+        ({"crops_per_draw": 0}, "0 crops"),
+        ({"color": "hue"}, "'hue': choose none, stdev, eigenvalue, unit"),
+        ({"color_sigma": -1.0}, "color_sigma -1.0"),
+        ({"color_sigma": float("nan")}, "color_sigma nan"),
+        ({"divisor": 0.0}, "divisor 0.0"),
+        ({"divisor": float("inf")}, "divisor inf"),
     ],
 )
-def test_wrong_images_and_sizes_are_named(crop, images, size, got):
-    with pytest.raises(ValueError, match=got):
-        crop(images, size)
+def test_nonsense_is_refused(wrong, told):
+    with pytest.raises(ValueError, match=told):
+        Augmentation(**wrong)

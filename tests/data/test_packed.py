@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minialex.data.packed import open_packed, verify
+from minialex.data import packed
+from minialex.data.packed import Subset, open_packed, verify
 from minialex.errors import RunError, UserError
 
 
@@ -32,12 +34,12 @@ def shards(folder: Path, split: str) -> list[np.ndarray]:
 def test_numpy_opens_every_file(packed_folder):
     assert [shard.shape for shard in shards(packed_folder, "train")] == [(n, 256, 256, 3) for n in (4, 4, 2)]
     assert [shard.shape for shard in shards(packed_folder, "val")] == [(3, 256, 256, 3)]
-    packed = open_packed(packed_folder)
-    assert packed.classes == ("ape", "cat", "dog")
-    assert packed.train.labels.tolist() == [0] * 5 + [1] * 4 + [2] and packed.train.labels.dtype == np.int64
-    assert packed.val.labels.tolist() == [1, 1, 2]
-    assert len(packed.train) == 10 and len(packed.val) == 3
-    assert packed.mean.shape == (256, 256, 3) and packed.mean.dtype == np.float32
+    data = open_packed(packed_folder)
+    assert data.classes == ("ape", "cat", "dog")
+    assert data.train.labels.tolist() == [0] * 5 + [1] * 4 + [2] and data.train.labels.dtype == np.int64
+    assert data.val.labels.tolist() == [1, 1, 2]
+    assert len(data.train) == 10 and len(data.val) == 3
+    assert data.mean.shape == (256, 256, 3) and data.mean.dtype == np.float32
 
 
 def test_images_come_in_any_order_from_any_shard(packed_folder):
@@ -62,8 +64,8 @@ def test_an_index_outside_is_an_error(packed_folder, indices):
 @pytest.mark.skipif(sys.platform != "linux", reason="counts open files in /proc")
 def test_shards_are_not_held_open(packed_folder):
     """A thousand shards are more than a process may usually hold open; a memory map holds its file."""
-    packed = open_packed(packed_folder)
-    packed.train.images(range(10))
+    data = open_packed(packed_folder)
+    data.train.images(range(10))
     held = [path.resolve() for path in Path("/proc/self/fd").iterdir()]
     assert not [path for path in held if packed_folder in path.parents]
 
@@ -75,19 +77,15 @@ def test_verify_passes_what_is_whole(packed_folder):
 @pytest.mark.parametrize("at", [200, 4 * 196_608 // 2, -1])
 @pytest.mark.parametrize("name", ["train-00001.npy", "val-00000.npy"])
 def test_a_changed_byte_is_noticed_and_its_shard_named(copy, name, at):
-    data = bytearray((copy / name).read_bytes())
-    data[at] ^= 1
-    (copy / name).write_bytes(data)
+    flip(copy / name, at)
     open_packed(copy)
     with pytest.raises(UserError, match=f"{name} has changed"):
         verify(copy)
 
 
-@pytest.mark.parametrize("name", ["train-labels.npy", "val-labels.npy", "mean.npy"])
-def test_a_changed_byte_in_labels_or_mean_is_noticed_on_opening(copy, name):
-    data = bytearray((copy / name).read_bytes())
-    data[-2] ^= 1
-    (copy / name).write_bytes(data)
+@pytest.mark.parametrize("name", ["train-labels.npy", "val-labels.npy", "train-crc32.npy", "val-crc32.npy", "mean.npy"])
+def test_a_changed_byte_in_a_small_file_is_noticed_on_opening(copy, name):
+    flip(copy / name, -2)
     with pytest.raises(UserError, match=f"{name} has changed"):
         open_packed(copy)
 
@@ -109,11 +107,16 @@ def cut(path: Path) -> None:
         (lambda folder: edit_index(folder, lambda index: index.pop("classes")), "damaged .*'classes'"),
         (lambda folder: edit_index(folder, lambda index: index.update(classes=3)), "damaged"),
         (lambda folder: edit_index(folder, lambda index: index["classes"].pop()), "train are not in 0..1"),
+        (lambda folder: edit_index(folder, lambda index: index.pop("words")), "damaged .*'words'"),
+        (lambda folder: edit_index(folder, lambda index: index.update(words=["ape"])), "damaged .*1 words"),
+        (lambda folder: edit_index(folder, lambda index: index.pop("covariance")), "damaged .*'covariance'"),
+        (lambda folder: edit_index(folder, lambda index: index.update(covariance=[1, 2, 3])), "no covariance"),
+        (lambda folder: (folder / "val-crc32.npy").unlink(), "val-crc32.npy cannot be read"),
         (lambda folder: edit_index(folder, lambda index: index["shards"]["train"].pop()), "not int64 .8,"),
         (lambda folder: (folder / "train-00002.npy").unlink(), "train-00002.npy cannot be read"),
         (lambda folder: cut(folder / "train-00002.npy"), "train-00002.npy cannot be read"),
         (lambda folder: (folder / "val-00000.npy").write_bytes(b""), "val-00000.npy cannot be read"),
-        (lambda folder: np.save(folder / "val-00000.npy", np.array([{}])), "val-00000.npy cannot be read"),
+        (lambda folder: np.save(folder / "val-00000.npy", np.array([{}])), "holds object"),
         (lambda folder: np.save(folder / "val-00000.npy", np.zeros((3, 256, 256, 3))), "holds float64"),
         (lambda folder: np.save(folder / "val-00000.npy", np.zeros((2, 9, 9, 3), "u1")), "holds uint8 .2, 9"),
         (
@@ -139,10 +142,60 @@ def test_names_in_an_index_never_leave_its_folder(copy, name):
         open_packed(copy)
 
 
+def flip(path: Path, at: int) -> None:
+    """Change one bit of the byte `at` of a file."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_changed_byte_is_noticed_when_its_image_is_first_read(copy):
+    flip(copy / "train-00001.npy", 128 + 2 * 196_608 + 77)  # image 2 of the shard is image 6 of train
+    train = open_packed(copy).train
+    train.images([0, 4, 5, 7, 9])
+    for _ in range(2):  # and every time that it is asked for
+        with pytest.raises(RunError, match="image 2 of .*train-00001.npy has changed since it was made") as error:
+            train.images([9, 6])
+        assert "\n" not in str(error.value)
+
+
+def test_an_image_is_compared_with_its_checksum_once(copy, monkeypatch):
+    train, compared = open_packed(copy).train, []
+    monkeypatch.setattr(packed.zlib, "crc32", lambda image, crc32=zlib.crc32: compared.append(1) or crc32(image))
+    for indices in ([3, 8, 3], [8, 3, 0], [0]):
+        train.images(indices)
+    assert len(compared) == 3
+    open_packed(copy).train.images([3])
+    assert len(compared) == 4
+
+
+def test_images_are_read_into_what_is_given(packed_folder):
+    train = open_packed(packed_folder).train
+    out = np.zeros((2, 256, 256, 3), np.uint8)
+    assert train.images([9, 1], out=out) is out
+    np.testing.assert_array_equal(out, train.images([9, 1]))
+    subset = Subset(train, np.array([1, 9]))
+    assert subset.images([1, 0], out=np.zeros_like(out)).tobytes() == out.tobytes()
+
+
+def test_words_are_those_of_the_source_or_the_names(copy):
+    assert open_packed(copy).words == ("ape", "cat", "dog")
+    edit_index(copy, lambda index: index.update(words=["great ape", "tabby, cat", "dog"]))
+    data = open_packed(copy)
+    assert data.words == ("great ape", "tabby, cat", "dog") and data.classes == ("ape", "cat", "dog")
+    assert data.first_classes(2).words == ("great ape", "tabby, cat")
+
+
+def test_the_covariance_is_the_indexs(copy):
+    covariance = [[3.0, 1, 0], [1, 2, 0.5], [0, 0.5, 1]]
+    edit_index(copy, lambda index: index.update(covariance=covariance))
+    np.testing.assert_array_equal(open_packed(copy).covariance, np.array(covariance), strict=True)
+
+
 @pytest.mark.parametrize("damage", [Path.unlink, cut])
 def test_a_shard_that_is_damaged_during_a_run_is_named(copy, damage):
-    packed = open_packed(copy)
+    data = open_packed(copy)
     damage(copy / "train-00001.npy")
-    packed.train.images([0, 9])
+    data.train.images([0, 9])
     with pytest.raises(RunError, match="cannot read .*train-00001.npy"):
-        packed.train.images([0, 7])
+        data.train.images([0, 7])

@@ -38,7 +38,8 @@ def tensors(folder):
 
 def log(folder):
     records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [{key: record[key] for key in record if "second" not in key} for record in records]
+    times = {"seconds", "images_per_second", "wait"}
+    return [{key: record[key] for key in record if key not in times} for record in records]
 
 
 def until(process, found, seconds=120):
