@@ -109,6 +109,30 @@ def test_any_folder_on_kaggles_way(tmp_path, mini, inner):
     assert [item.label for item in source.splits["val"]] == [0, 1, 1, 2, 2]
 
 
+def test_kaggles_files_are_found_where_its_folders_are_links(tmp_path, mini):
+    root = ilsvrc.kaggle(tmp_path / "here", mini)
+    (root / "ILSVRC").rename(tmp_path / "there")
+    try:
+        (root / "ILSVRC").symlink_to(tmp_path / "there", target_is_directory=True)
+    except OSError:
+        pytest.skip("this system does not let us make links")
+    assert open_source(root).words[0] == "first thing"
+
+
+def test_the_nearest_train_and_val_are_meant(tmp_path, mini):
+    ilsvrc.class_folders(ilsvrc.kaggle(tmp_path, mini), mini)
+    ilsvrc.write(tmp_path / "train" / "n01000000" / "more.JPEG", b"x")
+    assert len(open_source(tmp_path).splits["train"]) == 10
+
+
+def test_a_mapping_in_any_order_gives_labels_in_the_order_of_wnids(tmp_path, mini):
+    expected = open_source(ilsvrc.kaggle(tmp_path, mini))
+    path = tmp_path / "LOC_synset_mapping.txt"
+    path.write_text("\n".join(reversed(path.read_text("utf-8").splitlines())), encoding="utf-8")
+    assert contents(open_source(tmp_path)) == contents(expected)
+    assert open_source(tmp_path).words == expected.words
+
+
 def test_two_tars_under_other_names_are_known_by_what_they_hold(tmp_path, mini):
     raw = ilsvrc.three_tars(tmp_path / "raw", mini)
     expected = contents(open_source(raw))
@@ -151,6 +175,8 @@ def test_a_validation_image_in_the_wrong_class_folder_is_remarked(tmp_path, mini
     path = tmp_path / "val" / "n03000000" / "ILSVRC2012_val_00000001.JPEG"
     path.rename(tmp_path / "val" / "n01000000" / path.name)
     wrong = "val: 1 images lie in the wrong class folder: ILSVRC2012_val_00000001.JPEG is n03000000, not n01000000"
+    assert wrong in open_source(tmp_path).remarks
+    ilsvrc.write(tmp_path / "val" / "n01000000" / "n01000000_5.JPEG", b"as Imagenette has them")
     assert wrong in open_source(tmp_path).remarks
 
 
@@ -195,6 +221,17 @@ def test_names_in_an_inner_tar_lead_nowhere(tmp_path, mini, name):
 def test_links_and_specials_in_an_inner_tar_are_refused(tmp_path, mini, kind):
     with pytest.raises(UserError, match=r"train.tar: n01000000.tar: x.JPEG is a link or special"):
         open_source(with_first_class(tmp_path, mini, inner("x.JPEG", kind)))
+
+
+def test_the_folder_itself_in_an_inner_tar_is_no_image(tmp_path, mini):
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        folder = tarfile.TarInfo("./")
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+        ilsvrc.add(tar, "./x.JPEG", b"abc")
+    source = open_source(with_first_class(tmp_path, mini, data.getvalue()))
+    assert [item.name for item in source.splits["train"] if item.label == 0] == ["train/n01000000/x.JPEG"]
 
 
 def negative_size() -> bytes:
@@ -267,6 +304,13 @@ def other_devkit_files(files):
     return change
 
 
+def linked_meta(root, mini):
+    with tarfile.open(root / DEVKIT, "w:gz") as tar:
+        info = tarfile.TarInfo("ILSVRC2012_devkit_t12/data/meta.mat")
+        info.type, info.linkname = tarfile.SYMTYPE, "/etc/hostname"
+        tar.addfile(info)
+
+
 def unknown_val(root, mini):
     ilsvrc.write(root / VAL, ilsvrc.tar_of({**mini.val, "ILSVRC2012_val_00000151.JPEG": b"x"}))
 
@@ -293,6 +337,8 @@ META = ilsvrc.meta_mat(ilsvrc.invented().synsets)
         (other_devkit_files({ilsvrc.TRUTH: b"1\n", "meta.mat": b"x" * 500}), "meta.mat cannot be read"),
         (other_devkit_files({ilsvrc.TRUTH: b"1\n", "meta.mat": META[:900]}), "meta.mat cannot be read"),
         (other_devkit_files({ilsvrc.TRUTH: b"1\n", "meta.mat": ilsvrc.meta_mat([])}), "meta.mat lists 0 classes"),
+        (linked_meta, f"{DEVKIT} has no data/meta.mat"),
+        (other_devkit(synsets=2 * ilsvrc.invented().synsets), "meta.mat lists 6 classes, or one id twice"),
         (cut_devkit, f"{DEVKIT} cannot be read as a whole tar.gz"),
         (rewrite(DEVKIT, b"hello"), f"{DEVKIT} cannot be read as a whole tar.gz"),
         (rewrite(VAL, b"hello"), f"{VAL} cannot be read as a whole, uncompressed tar"),
@@ -321,6 +367,19 @@ def test_a_class_that_the_devkit_does_not_list(tmp_path, mini):
     folders_and_devkit(tmp_path, mini)
     ilsvrc.write(tmp_path / "train" / "tench" / "x.JPEG", b"x")
     with pytest.raises(UserError, match=f"train/ has classes that .*{DEVKIT} does not list: tench"):
+        open_source(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("train/ILSVRC2012_val_00000005.JPEG", "is a file where a class folder should be"),
+        ("val/n01000000.tar", "is not an image by its name"),
+    ],
+)
+def test_files_in_the_wrong_split(tmp_path, mini, name, found):
+    ilsvrc.write(half_unpacked(tmp_path, mini) / name, ilsvrc.tar_of({"x.JPEG": b"x"}))
+    with pytest.raises(UserError, match=f"{name} {found}"):
         open_source(tmp_path)
 
 

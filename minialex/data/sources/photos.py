@@ -47,11 +47,8 @@ def open_photos(path: Path) -> Source:
 
 def _base(path: Path) -> Path:
     """The folder with train/ and val/: `path`, or the end of Kaggle's long way there."""
-    for k in reversed(range(len(KAGGLE) + 1)):
-        base = path.joinpath(*KAGGLE[k:])
-        if any(_place(base, split) for split in SPLITS):
-            return base
-    return path
+    ways = [path.joinpath(*KAGGLE[k:]) for k in reversed(range(len(KAGGLE) + 1))]
+    return next((base for base in ways if any(_place(base, split) for split in SPLITS)), path)
 
 
 def _place(base: Path, split: str) -> Path | None:
