@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from minialex.data.prepare import list_images, prepare, report
+from minialex.data.sources import md5_report
 from minialex.errors import main_status
 
 
@@ -23,7 +24,12 @@ def main(argv=None):
     parser.add_argument(
         "--max-rejected", type=int, metavar="N", help="how many images may be broken (100, or 1%% of all if more)"
     )
+    parser.add_argument(
+        "--md5", action="store_true", help="first compare ILSVRC2012's three files with their published md5 sums"
+    )
     args = parser.parse_args(argv)
+    if args.md5:
+        print("\n".join(md5_report(args.source)), flush=True)
     source = list_images(args.source)
     print(report(prepare(source, args.out, workers=args.workers, max_rejected=args.max_rejected)))
 

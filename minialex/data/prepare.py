@@ -266,7 +266,7 @@ def _gather(shards: Iterable[tuple[int, _Shard]], parts: list[_Part], bar: tqdm,
 
 def _finish(source: Source, folder: Path, mark: str, parts: list[_Part], whole: _Whole) -> None:
     """Write labels, CRC-32s, mean and, last, the index."""
-    index = {"format": FORMAT, "classes": list(source.classes), "words": list(getattr(source, "words", ()))}
+    index = {"format": FORMAT, "classes": list(source.classes), "words": list(source.words)}
     index |= {"counts": {}, "shards": {}, "files": {}}
 
     def save(name: str, array: np.ndarray) -> None:
@@ -286,7 +286,7 @@ def _finish(source: Source, folder: Path, mark: str, parts: list[_Part], whole: 
     index["covariance"] = _covariance(whole, index["counts"]["train"] * SIDE * SIDE).tolist()
     for key in ("converted", "rejected", "tiny"):
         index[key] = {name: what for record in whole.records for name, what in record[key].items()}
-    index["remarks"] = list(getattr(source, "remarks", ()))
+    index["remarks"] = list(source.remarks)
     _write_json(folder / "index.json", index | {"recipe": RECIPE, "fingerprint": mark})
 
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -111,7 +112,7 @@ def test_few_images_make_smaller_shards(source, tmp_path, monkeypatch):
 def test_the_index_tells_what_else_is_known(source, folder, tmp_path):
     (folder / "train" / "cat" / "0.png").write_bytes(png((31, 400, 3)))
     (folder / "train" / "cat" / "1.png").write_bytes(png((32, 400, 3)))
-    source = SimpleNamespace(**vars(open_source(folder)), words=("a", "b", "c"), remarks=("odd: 3",))
+    source = replace(open_source(folder), words=("a", "b", "c"), remarks=("odd: 3",))
     index = prepare(source, tmp_path / "packed", progress=False).index
     assert index["words"] == ["a", "b", "c"] and index["remarks"] == ["odd: 3"] and index["format"] == 2
     assert index["tiny"]["train/cat/0.png"] == "400x31" and "train/cat/1.png" not in index["tiny"]

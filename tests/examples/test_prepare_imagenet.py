@@ -28,6 +28,7 @@ def test_it_prepares_and_reports_and_training_takes_it(data, call, capsys, tmp_p
         (["nowhere", "OUT"], "nowhere: no such file or folder"),
         (["DATA", "OUT", "--workers", "0"], "0 workers"),
         (["DATA", "FILE"], "cannot make"),
+        (["DATA", "OUT", "--md5"], "no file whose md5 sum is known"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(data, call, capsys, tmp_path, mistake, told):
