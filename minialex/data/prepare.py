@@ -141,7 +141,8 @@ def _shards(parts: list[_Part], mark: str, workers: int) -> Iterator[tuple[int, 
     pool = ProcessPoolExecutor(min(workers, len(parts)), context, initializer=_start_worker)
     try:
         waiting = {pool.submit(_shard, part, mark): k for k, part in enumerate(parts)}
-        yield from ((waiting[future], future.result()) for future in as_completed(waiting))
+        for future in as_completed(waiting):
+            yield waiting.pop(future), future.result()  # a future keeps its result: all of them are a gigabyte
     finally:  # what was begun is finished, what was not is left
         pool.shutdown(cancel_futures=True)
 

@@ -240,6 +240,24 @@ def test_killed_in_the_middle_and_run_again(source, folder, tmp_path, decoded):
     assert files == contents(tmp_path / "whole")
 
 
+ORPHANS = """
+import sys, time
+from minialex.data import prepare
+prepare.FEW, prepare.SHARD = 0, 4
+prepare._gather = lambda shards, *rest: print(next(shards)[0], flush=True) or time.sleep(60)
+prepare.prepare(prepare.open_source(sys.argv[1]), sys.argv[2], workers=2, progress=False)
+"""
+
+
+def test_workers_end_with_a_parent_that_was_killed(source, folder, tmp_path):
+    command = [sys.executable, "-c", ORPHANS, str(folder), str(tmp_path / "killed")]
+    environment = os.environ | {"PYTHONPATH": str(Path(module.__file__).parents[2])}
+    child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+    assert child.stdout.readline().strip().isdigit()
+    child.kill()
+    child.communicate(timeout=30)  # the pipe is open for as long as a worker lives
+
+
 def test_half_written_files_are_swept(source, tmp_path):
     (tmp_path / "packed").mkdir()
     half = tmp_path / "packed" / ".mean.npy.1.tmp"
