@@ -55,8 +55,8 @@ class Command:
 
 def preparation(source: Path, workers: int) -> Command:
     def run(folder):
-        prepare.prepare(open_source(source), folder, workers=workers, progress=False)
-        return 0
+        main = runpy.run_path(str(ROOT / "examples" / "prepare_imagenet.py"))["main"]
+        return main_status(main, [str(source), str(folder), "--workers", str(workers)])
 
     def content(folder):
         return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != LOCK}
