@@ -67,8 +67,8 @@ class Preprocessing:
         places = zip(patches.image.tolist(), patches.offsets.tolist(), patches.mirrored.tolist(), strict=True)
         for p, (image, (top, left), mirrored) in enumerate(places):
             out, line = x[p], lines[p]
-            patch = images[image, top : top + size, left : left + size, order]
-            _cast(patch[:, ::-1] if mirrored else patch, out)
+            patch = images[image, top : top + size, left : left + size]
+            _cast(patch.copy()[:, ::-1, order] if mirrored else patch[..., order], out)
             out -= parts(top, left, mirrored)
             if shift is not None:
                 line += shift[p]
@@ -78,7 +78,7 @@ class Preprocessing:
 
     def _mean_parts(self, xp, size: int, order: slice, dtype):
         """The function (top, left, mirrored) -> the part of the mean image to subtract from such a patch."""
-        mean = xp.ascontiguousarray(xp.asarray(self.mean)[..., order].astype(dtype))
+        mean = xp.ascontiguousarray(xp.asarray(self.mean)[..., order].astype(dtype, copy=False))
         if self.central:
             middle = (SIDE - size) // 2
             part = mean[middle : middle + size, middle : middle + size]
@@ -93,9 +93,14 @@ class Preprocessing:
 
 
 def _cast(patch, out) -> None:
-    """Copy uint8 pixels into `out` of another type; NumPy reads planes backwards faster than triples of bytes."""
-    if patch.strides[1:] == (3, 1):
-        out[...] = patch
-    else:
+    """Copy uint8 pixels into `out` of another type.
+
+    NumPy reads planes backwards five times faster than triples of bytes, and from a copy, which is in the processor's
+    cache, twice as fast again.
+    """
+    if patch.strides[1:] != (3, 1):
+        xp = xp_of(patch)
+        read, patch = patch, xp.empty(patch.shape, patch.dtype)
         for channel in range(3):
-            out[:, :, channel] = patch[:, :, channel]
+            patch[:, :, channel] = read[:, :, channel]
+    out[...] = patch
