@@ -57,23 +57,17 @@ class Preprocessing:
         images: uint8 (N,256,256,3), RGB.  noise: (P,3) in pixels, added to every pixel of a patch, or None.
         Returns x (P,size,size,3) of `dtype`, of the images' library.
         """
-        xp, size, order = xp_of(images), patches.size, slice(None, None, 1 if self.order == "RGB" else -1)
-        parts = self._mean_parts(xp, size, order, dtype)
+        xp, size = xp_of(images), patches.size
+        order = slice(None, None, 1 if self.order == "RGB" else -1)
+        part, colour = self._mean_parts(xp, size, order, dtype), self._colour(xp, size, order, noise, divisor, dtype)
         x = xp.empty((len(patches), size, size, 3), dtype)
-        lines = x.reshape(len(patches), size, size * 3)  # a view: sums along three channels are slow, along a line fast
-        shift = None if noise is None else xp.tile(xp.asarray(noise[:, order].astype(dtype)), size)  # (P,size 3)
-        factor = np.tile(np.asarray(self.scale)[order] / divisor, size).astype(dtype)  # (size 3,)
-        factor = None if (factor == 1).all() else xp.asarray(factor)
         places = zip(patches.image.tolist(), patches.offsets.tolist(), patches.mirrored.tolist(), strict=True)
-        for p, (image, (top, left), mirrored) in enumerate(places):
-            out, line = x[p], lines[p]
+        for p, (image, (top, left), mirrored) in enumerate(places):  # all of one patch, while it is in the cache
+            out = x[p]
             patch = images[image, top : top + size, left : left + size]
             _cast(patch.copy()[:, ::-1, order] if mirrored else patch[..., order], out)
-            out -= parts(top, left, mirrored)
-            if shift is not None:
-                line += shift[p]
-            if factor is not None:
-                line *= factor
+            out -= part(top, left, mirrored)
+            colour(p, out)
         return x
 
     def _mean_parts(self, xp, size: int, order: slice, dtype):
@@ -90,6 +84,21 @@ class Preprocessing:
             return image[top : top + size, left : left + size]
 
         return part_at
+
+    def _colour(self, xp, size: int, order: slice, noise, divisor: float, dtype):
+        """The function (p, out) that adds patch p's noise to out (size,size,3), and scales and divides it, in place."""
+        factor = (np.asarray(self.scale)[order] / divisor).astype(dtype)
+        factor = None if (factor == 1).all() else xp.tile(xp.asarray(factor), size)  # (size 3,)
+        shift = None if noise is None else xp.tile(xp.asarray(noise[:, order].astype(dtype)), size)  # (P,size 3)
+
+        def colour(p, out):
+            line = out.reshape(size, size * 3)  # the same memory: NumPy is slow along three channels, fast along a line
+            if shift is not None:
+                line += shift[p]
+            if factor is not None:
+                line *= factor
+
+        return colour
 
 
 def _cast(patch, out) -> None:
