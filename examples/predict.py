@@ -8,7 +8,7 @@ import numpy as np
 
 from minialex import alexnet, checkpoint, network
 from minialex.data.augment import center_patches
-from minialex.data.prepare import BrokenImage, decode, resize_crop
+from minialex.data.decode import BrokenImage, decode, resize_crop
 from minialex.data.preprocess import Preprocessing
 from minialex.errors import UserError, main_status
 from minialex.ops import softmax
@@ -25,9 +25,10 @@ def main(argv=None):
     probabilities = predict(snapshot, read(args.image))
     sys.stdout.reconfigure(errors="replace")  # a class may have a name that the console cannot show
     block = block_for(sys.stdout.encoding)
+    words = snapshot.config.get("words") or snapshot.config["classes"]
     for label in np.argsort(-probabilities)[:5]:
         p = probabilities[label]
-        print(f"{p:6.1%}  {block * round(p * BAR):<{BAR}}  {snapshot.config['classes'][label]}")
+        print(f"{p:6.1%}  {block * round(p * BAR):<{BAR}}  {words[label]}")
 
 
 def block_for(encoding: str) -> str:

@@ -17,30 +17,42 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from minialex import alexnet, train
+from minialex import alexnet, network, train
 from minialex.backend import get_backend
+from minialex.data.augment import COLORS
 from minialex.data.packed import Packed
 from minialex.data.prepare import open_data
 from minialex.errors import UserError, main_status
+from minialex.files import alone_in
+from minialex.optim import Steps
 from minialex.parallel import by_image_chunks
-from minialex.recipes import RECIPES, recipe_for
+from minialex.recipes import RECIPES, Recipe, recipe_for
 
 DATA_HELP = """a folder (or .tar) with train/CLASS/ and val/CLASS/ of images, prepared once into a cache, or a folder
 prepared before; without it, the toy set that minialex draws"""
+RECIPES_HELP = """Without --recipe it is toy for the built-in images, small for data of up to
+100 classes, and else the variant's own: paper's for bn, caffe's for owt.
+paper drops its rate where the validation error has stalled; code2012, from the
+authors' released code, slows conv1 after 67 epochs and freezes it after 72.
+The run's config.json holds all that was used.
+"""
+
+RESUME_HELP = """go on with the run in --out from its newest checkpoint; or, where that one is damaged, from the
+last good one"""
 
 
 def main(argv=None):
     args = arguments(argv)
-    if args.out and not args.resume:
-        check_free(args.out)
+    if args.out:
+        check_out(args.out, args.resume)  # before anything is prepared, which may take hours
     warnings.filterwarnings("ignore", "overflow|invalid value|divide by zero", RuntimeWarning)  # the loss tells
     xp = get_backend(args.backend)
     packed = open_data(args.data, workers=args.workers)
     packed = packed.first_classes(args.classes) if args.classes else packed
     config = configure(args, packed)
     folder = args.out or new_folder(Path("runs"), f"{config.data}-{config.variant}")
-    with ThreadPoolExecutor(args.threads) as pool, threadpool_limits(args.threads):
-        snapshot = train.resume(config, folder, xp=xp) if args.resume else train.start(config, packed, xp=xp)
+    with alone_in(folder), ThreadPoolExecutor(args.threads) as pool, threadpool_limits(args.threads):
+        snapshot = first_snapshot(args, config, packed, folder, xp)
         layers = config.network().layers
         if xp is np:
             layers = by_image_chunks(layers, pool)
@@ -51,7 +63,9 @@ def main(argv=None):
 
 
 def arguments(argv):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=recipe_table(), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     cores = os.cpu_count() or 1
     data = parser.add_argument_group("data")
     data.add_argument("--data", type=Path, metavar="DIR", help=DATA_HELP)
@@ -62,9 +76,19 @@ def arguments(argv):
     )
     net.add_argument("--width", type=float, metavar="F", help="factor on every hidden layer (1; toy set 0.25)")
     how = parser.add_argument_group("training (what is not given is the recipe's)")
+    how.add_argument("--recipe", choices=RECIPES, help="how it is trained; see below")
     how.add_argument("--epochs", type=int, metavar="N", help="passes over the training images")
     how.add_argument("--batch", type=int, metavar="N", help="images in a step")
-    how.add_argument("--lr", type=float, metavar="R", help="first learning rate, of weights and biases")
+    how.add_argument("--lr", type=float, metavar="R", help="first learning rate; the biases' keeps its ratio to it")
+    how.add_argument("--bias-lr", type=float, metavar="R", help="first learning rate of the biases")
+    how.add_argument("--warm-up", type=int, metavar="N", help="steps in which the rate rises to its full size")
+    how.add_argument(
+        "--drop-after", type=int, nargs="+", metavar="N", help="epochs, the rate is divided by 10 after each"
+    )
+    how.add_argument("--momentum", type=float, metavar="M", help="what of a step goes on into the next, below 1")
+    how.add_argument("--decay", type=float, metavar="D", help="weight decay; of biases too where the recipe has it")
+    how.add_argument("--color", choices=COLORS, help="colour noise; stdev is what the paper means")
+    how.add_argument("--crops-per-draw", type=int, metavar="N", help="neighbours in a batch that are cropped alike")
     how.add_argument(
         "--seed", type=int, metavar="N", default=0, help="decides weights, order, crops and dropout (%(default)s)"
     )
@@ -78,40 +102,90 @@ def arguments(argv):
     where.add_argument("--workers", type=int, metavar="N", default=cores, help="threads that decode (%(default)s)")
     where.add_argument("--threads", type=int, metavar="N", default=cores, help="threads that compute (%(default)s)")
     where.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; without it, a new one in runs/")
-    where.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    where.add_argument("--resume", choices=("newest", "last-good"), nargs="?", const="newest", help=RESUME_HELP)
     args = parser.parse_args(argv)
     check(args)
     return args
 
 
+def recipe_table() -> str:
+    """The recipes side by side, and how one is chosen."""
+    rows = [("recipes", "batch", "epochs", "rate", "of biases", "divided by 10", "colour noise")]
+    for name, recipe in RECIPES.items():
+        schedule = recipe.schedule
+        drops = f"after {', '.join(map(str, schedule.epochs))}" if isinstance(schedule, Steps) else "three times"
+        numbers = map(str, (recipe.batch, recipe.epochs, recipe.rate, recipe.bias_rate))
+        rows.append((name, *numbers, drops, recipe.augmentation.color))
+    return f"{network.table(rows)}\n\n{RECIPES_HELP}"
+
+
 def check(args) -> None:
-    for name in ("classes", "workers", "width", "epochs", "batch", "lr", "threads"):
-        value = getattr(args, name)
-        if value is not None and not 0 < value < math.inf:
-            raise UserError(f"--{name} is {value}: it needs to be above 0, and finite")
-    if args.seed < 0:
-        raise UserError(f"--seed is {args.seed}: it needs to be 0 or above")
+    for name in ("classes", "workers", "width", "epochs", "batch", "lr", "bias_lr", "crops_per_draw", "threads"):
+        _check_number(args, name, "above 0, and finite", lambda value: 0 < value < math.inf)
+    for name in ("seed", "warm_up"):
+        _check_number(args, name, "0 or above", lambda value: value >= 0)
+    for name in ("momentum", "decay"):
+        _check_number(args, name, "0 or above, and below 1", lambda value: 0 <= value < 1)
     if args.resume and not args.out:
         raise UserError("--resume needs --out, the folder of the run to go on with")
 
 
-def check_free(folder: Path) -> None:
-    """Before anything is prepared, which may take hours."""
-    if any((folder / "checkpoints").glob("*.safetensors")):
+def _check_number(args, name: str, needed: str, good) -> None:
+    value = getattr(args, name)
+    if value is not None and not good(value):
+        raise UserError(f"--{name.replace('_', '-')} is {value}: it needs to be {needed}")
+
+
+def check_out(folder: Path, resume) -> None:
+    begun = any((folder / "checkpoints").glob("*.safetensors"))
+    if begun and not resume:
         raise UserError(f"{folder} holds a run already: go on with --resume, or choose another --out")
+    if resume and not begun:
+        raise UserError(f"{folder} has no checkpoint to resume from: start without --resume")
 
 
 def configure(args, packed: Packed) -> train.Config:
-    """The recipe for so many classes, with what the command line changed."""
-    recipe = RECIPES[recipe_for(len(packed.classes)) if args.data else "toy"]
-    changed = {"epochs": args.epochs, "batch": args.batch, "rate": args.lr, "bias_rate": args.lr}
-    recipe = replace(recipe, **{name: value for name, value in changed.items() if value is not None})
+    """All that decides the run: data, network, and the recipe with what the command line changed."""
+    recipe = RECIPES[args.recipe or (recipe_for(args.variant, len(packed.classes)) if args.data else "toy")]
+    recipe = changed(recipe, args)
     name = args.data.resolve().name.removesuffix(".tar") if args.data else "toy"
     if len(packed.classes) < 2 or not len(packed.val):
         raise UserError(f"{name} needs two classes, and images of them in val/: it has {packed.classes}")
     images = packed.index["fingerprint"]
     width = args.width or (1.0 if args.data else 0.25)
-    return train.Config(name, args.variant, width, packed.classes, recipe, args.seed, args.dtype, images)
+    return train.Config(name, args.variant, width, packed.classes, recipe, args.seed, args.dtype, images, packed.words)
+
+
+def changed(recipe: Recipe, args) -> Recipe:
+    """The recipe with what the command line gives in place of its own."""
+    recipe = recipe.at_rate(args.lr or recipe.rate)
+    decay = recipe.decay if args.decay is None else args.decay
+    augmentation = given(color=args.color, crops_per_draw=args.crops_per_draw)
+    recipe = replace(
+        recipe,
+        decay=decay,
+        bias_decay=decay * (recipe.bias_decay / recipe.decay),
+        augmentation=replace(recipe.augmentation, **augmentation),
+        **given(epochs=args.epochs, batch=args.batch, bias_rate=args.bias_lr, momentum=args.momentum),
+        **given(warm_up=args.warm_up, schedule=args.drop_after and Steps(tuple(args.drop_after))),
+    )
+    for epoch in args.drop_after or ():
+        if not 0 < epoch < recipe.epochs:
+            raise UserError(f"--drop-after {epoch} never comes: the run has {recipe.epochs} epochs (--epochs)")
+    return recipe
+
+
+def given(**options) -> dict:
+    """Those of the options that the command line gave."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def first_snapshot(args, config, packed, folder, xp):
+    """Where training begins: the start, or a checkpoint of the run in `folder`, which is ours alone by now."""
+    check_out(folder, args.resume)  # another may have begun and ended there in the meantime
+    if args.resume:
+        return train.resume(config, folder, xp=xp, last_good=args.resume == "last-good")
+    return train.start(config, packed, xp=xp)
 
 
 def introduction(config, packed, xp, threads) -> str:

@@ -1,5 +1,6 @@
-"""A training run at one moment <-> one safetensors file, written atomically."""
+"""A training run at one moment <-> one safetensors file, written atomically, that knows its own checksum."""
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,13 @@ from minialex.errors import UserError
 from minialex.files import write_atomically
 
 GROUPS = ("params", "velocity", "state")
+NAMES = "[0-9]*-[0-9]*.safetensors"  # of `name_of`, which the best one has not
+
+# Behind the eight bytes of the header's length, a file of ours begins so; then comes the SHA-256 of the whole file, in
+# hexadecimal, taken with zeros in this place.
+START = b'{"__metadata__":{"minialex":"{\\"sha256\\": \\"'
+PLACE = slice(8 + len(START), 8 + len(START) + 64)
+ZEROS = b"0" * 64
 
 
 @dataclass
@@ -37,7 +45,7 @@ class Snapshot:
 
 
 def save(path: str | Path, snapshot: Snapshot) -> None:
-    """Write a snapshot: tensors "params/conv1.W" and so on, the rest as JSON in the metadata.
+    """Write a snapshot: tensors "params/conv1.W" and so on, the rest as JSON in the metadata, a checksum of it all.
 
     Raises RunError where the file cannot be written; an older file of that name is then still whole.
     """
@@ -49,24 +57,49 @@ def save(path: str | Path, snapshot: Snapshot) -> None:
     }
     tensors["mean"] = np.asarray(snapshot.mean, order="C")
     rest = {key: getattr(snapshot, key) for key in ("config", "epoch", "step", "history", "sums")}
-    data = to_bytes(tensors, {"minialex": json.dumps(rest)})
-    write_atomically(path, lambda temporary: temporary.write_bytes(data))
+    # safetensors sorts the tensors; in "tensors" they are in the network's order.
+    record = {"sha256": ZEROS.decode(), "tensors": list(tensors), **rest}
+    data = memoryview(to_bytes(tensors, {"minialex": json.dumps(record)}))
+    pieces = (data[: PLACE.start], hashlib.sha256(data).hexdigest().encode(), data[PLACE.stop :])
+
+    def write(temporary: Path) -> None:
+        with open(temporary, "wb") as file:
+            file.writelines(pieces)
+
+    write_atomically(path, write)
 
 
 def load(path: str | Path, *, xp) -> Snapshot:
-    """Read a snapshot; tensors become arrays of `xp`. Raises UserError where the file is not a whole one of ours."""
+    """Read a snapshot; tensors become arrays of `xp`.
+
+    Raises UserError where the file is not a whole one of ours: a single changed byte, wherever it is, is noticed.
+    """
     groups: dict = {group: {} for group in GROUPS}
     try:
+        _check_whole(path)
         with safe_open(path, "numpy") as file:
-            rest = json.loads((file.metadata() or {})["minialex"])
-            mean = file.get_tensor("mean")
-            for key in file.keys():
+            rest = json.loads(file.metadata()["minialex"])
+            for key in rest.pop("tensors"):
                 group, _, name = key.partition("/")
                 if name:
                     groups[group][name] = xp.asarray(file.get_tensor(key))
+            mean = file.get_tensor("mean")
+        del rest["sha256"]
         return Snapshot(**groups, mean=mean, **rest)
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path} is not a whole checkpoint of minialex ({error})") from error
+
+
+def _check_whole(path: str | Path) -> None:
+    """Compare a file with the checksum that it states. Raises ValueError where it states none, or another."""
+    with open(path, "rb") as file:
+        head = file.read(PLACE.stop)
+        if head[8 : PLACE.start] != START:
+            raise ValueError("it does not begin like one")
+        seen = hashlib.sha256(head[: PLACE.start] + ZEROS)
+        seen = hashlib.file_digest(file, lambda: seen)
+    if seen.hexdigest().encode() != head[PLACE]:
+        raise ValueError("a byte of it has changed since it was written: its checksum does not agree")
 
 
 def name_of(snapshot: Snapshot) -> str:
@@ -76,7 +109,27 @@ def name_of(snapshot: Snapshot) -> str:
 
 def latest(folder: str | Path) -> Path | None:
     """The newest checkpoint in a folder, or None."""
-    return max(Path(folder).glob("[0-9]*-[0-9]*.safetensors"), default=None)
+    return max(Path(folder).glob(NAMES), default=None)
+
+
+def last_good(folder: str | Path, *, xp) -> tuple[Snapshot, list[Path]]:
+    """The newest whole snapshot in a folder; newer files, which are damaged, get ".damaged" behind their names.
+
+    Returns the snapshot and where the damaged ones are now. Raises UserError where none is whole, and renames nothing.
+    """
+    damaged: list[Path] = []
+    for path in [*_newest_first(folder), Path(folder) / "best.safetensors"]:
+        try:
+            snapshot = load(path, xp=xp)
+        except UserError:
+            damaged.append(path)
+        else:
+            return snapshot, [other.replace(other.with_name(f"{other.name}.damaged")) for other in damaged]
+    raise UserError(f"{folder} has no whole checkpoint: start anew with another --out")
+
+
+def _newest_first(folder: str | Path) -> list[Path]:
+    return sorted(Path(folder).glob(NAMES), reverse=True)
 
 
 def best_of(run: str | Path) -> Path:
@@ -96,5 +149,5 @@ def best_of(run: str | Path) -> Path:
 
 def keep_newest(folder: str | Path, count: int) -> None:
     """Remove all but the newest `count` checkpoints; the best one has another name and stays."""
-    for path in sorted(Path(folder).glob("[0-9]*-[0-9]*.safetensors"), reverse=True)[count:]:
+    for path in _newest_first(folder)[count:]:
         path.unlink()

@@ -20,6 +20,11 @@ class Stopped(Exception):
         self.signal_number = signal_number
 
 
+def one_line(error: BaseException) -> str:
+    """The first line of an error's message, of which libraries write many; its type's name where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 def main_status(main: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> int:
     """Run `main(argv)` and return its exit status: 0 or its own, 1 for RunError, 2 for UserError, 130 for Ctrl-C.
 

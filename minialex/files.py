@@ -1,10 +1,15 @@
-"""Files that are whole or not there: written under a temporary name, brought to disk, renamed."""
+"""Files that are whole or not there: written under a temporary name, brought to disk, renamed; one writer a folder."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from minialex.errors import RunError
+from filelock import FileLock, Timeout
+
+from minialex.errors import RunError, UserError
+
+LOCK = "lock"  # the empty file that a folder's one writer holds; left behind it means nothing
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
@@ -24,6 +29,27 @@ def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone_in(folder: str | Path) -> Iterator[None]:
+    """Make a folder and be its only writer until the block ends; half-written files of a killed one are swept first.
+
+    The lock is the operating system's: it goes with its process, however that ends.
+    Raises UserError where another process has the folder, or it cannot be made.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = FileLock(folder / LOCK).acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(f"{folder} is in use by another process: let that one end, or choose another folder") from error
+    except OSError as error:
+        raise UserError(f"cannot make {folder}, or write into it: {error.strerror}") from error
+    with held:
+        for temporary in folder.rglob(".*.tmp"):
+            temporary.unlink(missing_ok=True)
+        yield
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,13 +1,132 @@
-"""Is it learning? The states in which a network sits for days, found and named."""
+"""Will it learn, is it learning? One batch measured as a table; the states in which a network sits for days, named."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import log
 
+from minialex import network
 from minialex.backend import xp_of
-from minialex.layers import ReLU
+from minialex.layers import Dropout, ReLU, Tanh
 from minialex.ops import reference
 
+LOOKS = (0, 100)  # after how many steps of training a batch is measured
 DEAD = 0.5  # the share of dead units from which on a layer is reported
+WEAK = 0.01  # the spread of logits from image to image under which
+LARGE = 0.02
+PATIENCE = 500  # steps
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer on one batch. Its activations are those behind its ReLU, where it has one.
+
+    mean, spread: over all activations; spread is the standard deviation.
+    images: the spread of an activation from one image to the next, on average over the activations.
+    zeros: the share of activations that are 0.  dead: the share of maps or units that are 0 on every image.
+    step: |dw| / |w| of the layer's weights in the step that this batch makes, momentum and decay included.
+    zeros and dead are None where there is no ReLU, step where there are no weights.
+    """
+
+    name: str
+    mean: float
+    spread: float
+    images: float
+    zeros: float | None = None
+    dead: float | None = None
+    step: float | None = None
+
+
+@dataclass(frozen=True)
+class Health:
+    """A network on one batch: its layers in their order, the last of them the logits, and its loss."""
+
+    rows: tuple[Row, ...]
+    loss: float
+    classes: int
+
+
+COLUMNS = ("layer", "mean", "spread", "images", "zeros", "dead", "step")
+LEGEND = """images: how far an activation spreads from image to image; zeros: share of activations that are 0;
+dead: share of units that are 0 on every image; step: size of the next update against the weights, |dw| / |w|"""
+
+
+def report(health: Health, done: int) -> str:
+    """The table of a network after so many steps, what its columns mean, and a sentence for each thing that is off."""
+    when = f"after {done} steps" if done else "before the first step"
+    ln = f"ln {health.classes} = {log(health.classes):.2f}"
+    title = f"health {when}, on one batch: loss {health.loss:.2f} (guessing gives {ln})"
+    sentences = [f"  ! {sentence}" for sentence in findings(health)]
+    return "\n".join([title, network.table([COLUMNS, *map(_cells, health.rows)]), LEGEND, *sentences])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    shares = ("" if share is None else f"{share:.0%}" for share in (row.zeros, row.dead))
+    step = "" if row.step is None else f"{row.step:.1e}"
+    return (row.name, f"{row.mean:.3g}", f"{row.spread:.3g}", f"{row.images:.2g}", *shares, step)
+
+
+def findings(health: Health) -> list[str]:
+    """A sentence for each state of which it is known that networks stall in it, and what to change."""
+    found, logits = [], health.rows[-1]
+    if logits.images < WEAK:
+        found.append(
+            f"the logits hardly tell one image from another: they spread by {logits.images:.2g}. The loss may sit at "
+            f"ln {health.classes} for long. Try --variant code2012, which starts conv3-5 at sigma 0.03."
+        )
+    if logits.step is not None and logits.step > LARGE:
+        found.append(
+            f"the next step changes {logits.name} by {logits.step:.1%} of its weights: it will be thrown out. "
+            "Try a tenth of the rate (--lr)."
+        )
+    found += [_dead(row.name, row.dead) for row in health.rows if row.dead is not None and row.dead >= DEAD]
+    return found
+
+
+def _dead(name: str, share: float) -> str:
+    return f"{name}: {share:.0%} of its units are 0 on every image looked at. Try a lower --lr."
+
+
+def measure(layers, params, velocity, state, x, t, rates, *, ops=reference) -> Health:
+    """Look at the step that a batch x (N,H,W,C), t (N,) is about to make; nothing is changed.
+
+    Everything is as in training but dropout, which is in its testing form: its masks differ from image to image, and
+    would hide whether the logits do.
+    """
+    seen, caches = {}, []
+    for name, layer in labelled(layers):
+        x, cache = layer.forward(params, x, state=state, train=not isinstance(layer, Dropout), rng=None, ops=ops)
+        caches.append(cache)
+        if getattr(layer, "name", ""):
+            current = name
+            seen[current] = _activations(x)
+        elif isinstance(layer, (ReLU, Tanh)) and seen:
+            seen[current] = _activations(x) | (_silent(x) if isinstance(layer, ReLU) else {})
+    loss, cache = ops.softmax_cross_entropy.forward(x, t)
+    dlogits = ops.softmax_cross_entropy.backward(1.0, cache)
+    grads = network.backward(layers, params, caches, dlogits, ops=ops)
+    steps = _steps(params, velocity, grads, rates)
+    rows = tuple(Row(name, **values, step=steps.get(name)) for name, values in seen.items())
+    return Health(rows, float(loss), x.shape[-1])
+
+
+def _activations(y) -> dict:
+    return {"mean": float(y.mean()), "spread": float(y.std()), "images": float(y.std(axis=0).mean())}
+
+
+def _silent(y) -> dict:
+    return {"zeros": float((y == 0).mean()), "dead": float((y.reshape(-1, y.shape[-1]).max(axis=0) <= 0).mean())}
+
+
+def _steps(params, velocity, grads, rates) -> dict[str, float]:
+    """|dw| / |w| by layer, of its first parameter: its weights, or the factor of batch normalisation."""
+    steps: dict[str, float] = {}
+    for name, w in params.items():
+        layer, xp = name.rpartition(".")[0], xp_of(w)
+        if layer not in steps:
+            rate, decay = rates.of(name, w)
+            dw = 0 * w if rate is None else rates.momentum * velocity[name] - rate * (decay * w + grads[name])
+            steps[layer] = float(xp.linalg.norm(dw) / xp.linalg.norm(w))
+    return steps
 
 
 def labelled(layers) -> Iterator[tuple[str, object]]:
@@ -46,15 +165,15 @@ def dead_units(layers, params, state, x) -> dict[str, float]:
     return shares
 
 
-def warnings(layers, params, state, x, *, loss: float, classes: int) -> list[str]:
-    """What an epoch that ended at this loss should make a person look at: one sentence for each."""
+def warnings(layers, params, state, x, *, loss: float, classes: int, steps: int) -> list[str]:
+    """What an epoch that ended at this loss, after so many steps in all, should make a person look at: sentences."""
     found = []
-    if loss > 0.98 * log(classes):
+    if loss > 0.98 * log(classes) and steps >= PATIENCE:
         found.append(
             f"not learning: the loss is {loss:.2f}, and guessing among {classes} classes gives ln {classes} = "
             f"{log(classes):.2f}. Try another --lr (a tenth, then three times), or --variant code2012."
         )
     for name, share in dead_units(layers, params, state, x).items():
         if share >= DEAD:
-            found.append(f"{name}: {share:.0%} of its units are 0 on every image looked at. Try a lower --lr.")
+            found.append(_dead(name, share))
     return found

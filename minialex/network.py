@@ -87,12 +87,13 @@ def summary(layers, input_shape: tuple) -> str:
         macs_total += macs
         name = getattr(layer, "name", type(layer).__name__)
         rows.append((name, "x".join(map(str, shape)), f"{total - before:,}", f"{macs:,}"))
-    return _table(
+    return table(
         [("layer", "output", "parameters", "multiply-adds"), *rows, ("total", "", f"{total:,}", f"{macs_total:,}")]
     )
 
 
-def _table(rows) -> str:
+def table(rows) -> str:
+    """Rows of strings as lines of text: the first column flush left, the others flush right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     first, *others = widths
     line = "  ".join([f"{{:<{first}}}", *(f"{{:>{width}}}" for width in others)])

@@ -1,24 +1,29 @@
 """The update rule and the learning-rate schedules of section 5."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from minialex.backend import xp_of
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What the update rule needs beside the gradients; biases are all parameters with one axis."""
+    """What the update rule needs beside the gradients; biases are all parameters with one axis.
+
+    layers: rates of layers that have one of their own, for weights and biases; None where a layer is frozen.
+    """
 
     weights: float
     biases: float
     momentum: float = 0.9
     decay: float = 0.0005
     bias_decay: float = 0.0005
+    layers: Mapping[str, float | None] = field(default_factory=dict)
 
-    def of(self, value) -> tuple[float, float]:
-        """The (rate, decay) of a parameter."""
-        return (self.biases, self.bias_decay) if value.ndim == 1 else (self.weights, self.decay)
+    def of(self, name: str, value) -> tuple[float | None, float]:
+        """The (rate, decay) of a parameter such as "conv1.W"; the rate is None where its layer is frozen."""
+        rate, decay = (self.biases, self.bias_decay) if value.ndim == 1 else (self.weights, self.decay)
+        return self.layers.get(name.rpartition(".")[0], rate), decay
 
 
 def init_velocity(params: Mapping) -> dict:
@@ -32,11 +37,14 @@ def update(params: Mapping, velocity: Mapping, grads: Mapping, rates: Rates) -> 
     v <- momentum v - decay rate w - rate <dL/dw>;   w <- w + v
 
     The rate is inside the velocity: after a drop of the rate, what was gathered before it still counts in full.
+    A frozen layer stays as it is, and its velocity too: neither momentum nor decay moves it.
     Raises ValueError where shapes differ, or where a flat view of w or v would be a copy and the update be lost.
     """
     for name, w in params.items():
         _check(name, w, velocity[name], grads[name])
-        rate, decay = rates.of(w)
+        rate, decay = rates.of(name, w)
+        if rate is None:
+            continue
         for w_part, v, g in _blocks(w, velocity[name], grads[name]):
             v *= rates.momentum
             v -= rate * (decay * w_part + g)

@@ -5,6 +5,7 @@ import math
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from minialex import alexnet, checkpoint, figures, health, network, optim
 from minialex.backend import to_numpy
 from minialex.checkpoint import Snapshot
 from minialex.data.batches import Batches, test_batches, train_batches
-from minialex.data.packed import Packed, Subset
+from minialex.data.packed import IMAGE, Packed, Subset
 from minialex.data.preprocess import Preprocessing
 from minialex.errors import RunError, Stopped, UserError
 from minialex.evaluate import correct, evaluate
@@ -42,28 +43,36 @@ class Config:
     seed: int = 0
     dtype: str = "float32"
     images: str = ""  # the fingerprint of the prepared data: `data` is its name, for people alone
+    words: tuple[str, ...] = ()  # what the classes are called, for people too
 
     def network(self) -> alexnet.Network:
         return alexnet.build(self.variant, classes=len(self.classes), width=self.width)
 
+    def preprocessing(self, mean: np.ndarray) -> Preprocessing:
+        """How images are fed to the network, relative to this mean image."""
+        return Preprocessing(mean, central=self.recipe.central_mean)
+
     def plain(self) -> dict:
-        """The config as JSON has it: lists for tuples, the kind of the schedule with its numbers."""
+        """The config as JSON has it: lists for tuples, the kind of the schedule with its numbers, the preprocessing."""
         plain = asdict(self)
         plain["recipe"]["schedule"]["kind"] = type(self.recipe.schedule).__name__
+        plain["preprocessing"] = self.preprocessing(np.zeros(IMAGE, np.float32)).options()  # all but the mean
         return json.loads(json.dumps(plain))
 
 
-def step(layers, params, velocity, state, x, t, *, rates, rng, ops: Ops = reference, check=lambda loss: None) -> tuple:
+def step(
+    layers, params, velocity, state, x, t, *, rates, rng, ops: Ops = reference, check=lambda loss, logits: None
+) -> tuple:
     """One step of section 5 on a batch x (N,H,W,3), t (N,): params and velocity are updated in place.
 
-    check(loss) may raise before anything is updated. Returns the loss (an array without axes: on a GPU nothing has
-    waited yet), the logits (N,M) and the new state.
+    check(loss, logits) may raise before anything is updated. Returns the loss (an array without axes: on a GPU nothing
+    has waited yet), the logits (N,M) and the new state.
     """
     logits, caches = network.forward(layers, params, x, state=state, train=True, rng=rng, ops=ops)
     loss, cache = ops.softmax_cross_entropy.forward(logits, t)
     dlogits = ops.softmax_cross_entropy.backward(1.0, cache)
     grads = network.backward(layers, params, caches, dlogits, ops=ops)
-    check(loss)
+    check(loss, logits)
     optim.update(params, velocity, grads, rates)
     return loss, logits, network.update_state(layers, state, caches)
 
@@ -75,15 +84,12 @@ def start(config: Config, packed: Packed, *, xp) -> Snapshot:
     return Snapshot(params, optim.init_velocity(params), state, packed.mean, config.plain())
 
 
-def resume(config: Config, folder: Path, *, xp) -> Snapshot:
-    """The newest snapshot of a run's folder.
+def resume(config: Config, folder: Path, *, xp, last_good: bool = False) -> Snapshot:
+    """The newest snapshot of a run's folder; with `last_good` the newest that is whole.
 
-    Raises UserError where there is none, its config is another, or it is past the config's last epoch.
+    Raises UserError where there is none, it is damaged, its config is another, or it is past the config's last epoch.
     """
-    path = checkpoint.latest(folder / "checkpoints")
-    if path is None:
-        raise UserError(f"{folder} has no checkpoint to resume from: start without --resume")
-    snapshot = checkpoint.load(path, xp=xp)
+    snapshot = _last_good(folder, xp) if last_good else _newest(folder, xp)
     mine, its = _decisive(config.plain()), _decisive(snapshot.config)
     different = [key for key in mine if mine[key] != its.get(key)]
     if different:
@@ -96,18 +102,33 @@ def resume(config: Config, folder: Path, *, xp) -> Snapshot:
     return snapshot
 
 
+def _newest(folder: Path, xp) -> Snapshot:
+    path = checkpoint.latest(folder / "checkpoints")
+    if path is None:
+        raise UserError(f"{folder} has no checkpoint to resume from: start without --resume")
+    try:
+        return checkpoint.load(path, xp=xp)
+    except UserError as error:
+        raise UserError(f"{error}; --resume last-good goes on from the newest one that is whole") from error
+
+
+def _last_good(folder: Path, xp) -> Snapshot:
+    snapshot, damaged = checkpoint.last_good(folder / "checkpoints", xp=xp)
+    for path in damaged:
+        _say(f"a damaged checkpoint was set aside: {path}")
+    return snapshot
+
+
 def _decisive(plain: dict) -> dict:
     """What a resumed run must have in common with what it goes on from; a finished run may be prolonged."""
     flat = plain | plain["recipe"]
-    return {key: value for key, value in flat.items() if key not in ("recipe", "epochs", "data")}
+    return {key: value for key, value in flat.items() if key not in ("recipe", "epochs", "data", "words")}
 
 
 def rates_at(snapshot: Snapshot, recipe: Recipe, steps: int) -> optim.Rates:
     """The rates of a snapshot's next step, with so many steps in an epoch: the recipe's, scaled by its schedule."""
     errors = [record["val_error"] for record in snapshot.history]
-    scale = recipe.schedule.scale(snapshot.epoch, errors)
-    scale *= optim.warm_up(snapshot.epoch * steps + snapshot.step, recipe.warm_up)
-    return optim.Rates(recipe.rate * scale, recipe.bias_rate * scale, recipe.momentum, recipe.decay, recipe.bias_decay)
+    return recipe.rates(snapshot.epoch, optim.warm_up(snapshot.epoch * steps + snapshot.step, recipe.warm_up), errors)
 
 
 @dataclass
@@ -144,18 +165,19 @@ class Trainer:
         except OSError as error:
             raise UserError(f"cannot make {self.folder / 'checkpoints'}: {error.strerror}") from error
         _write_text(self.folder / "config.json", json.dumps(self.snapshot.config, indent=2))
-        if self.snapshot.history:  # a run killed between its checkpoint and its log catches up
+        checkpoint.keep_newest(self.folder / "checkpoints", KEPT)  # a run killed just after a checkpoint catches up
+        if self.snapshot.history:
             self._show()
 
     def _train_epoch(self, bar, caught: list) -> None:
         """The steps that are left of the snapshot's epoch."""
-        now, began = self.snapshot, time.monotonic()
-        saved = began
-        position = {"seed": self.config.seed, "epoch": now.epoch, "start_step": now.step}
-        batches, waited = self._batches(train_batches, self.packed.train, **position), 0.0
+        saved = began = time.monotonic()
+        batches, waited = self._training_batches(), 0.0
         for x, t in batches:
-            loss, logits = self._step(x, t)
-            self._add(loss=loss * len(t), top1=int(correct(logits, t, 1)), images=len(t))
+            if self._steps_done() in health.LOOKS:
+                self._look(x, t)
+            loss, right = self._step(x, t)
+            self._add(loss=loss * len(t), top1=right, images=len(t))
             self._add(seconds=time.monotonic() - began, waited=batches.waited - waited)  # the wait is a part of it
             waited = batches.waited
             began = time.monotonic()
@@ -168,24 +190,75 @@ class Trainer:
                 self._save()
                 saved = began
 
-    def _step(self, x, t) -> tuple:
-        now, config = self.snapshot, self.config
-        rates = rates_at(now, config.recipe, math.ceil(len(self.packed.train) / config.recipe.batch))
-        rng = generator(config.seed, DROPOUT, now.epoch, now.step)
+    def _step(self, x, t) -> tuple[float, int]:
+        """The next step, on a batch; returns its loss and how many images were right."""
+        now, seen = self.snapshot, []
 
-        def check(loss):  # before the update, which would spread a NaN to every layer
-            self._check_finite(float(loss), x, f"step {now.step + 1} of epoch {now.epoch + 1}")
+        def check(loss, logits):  # before the update, which would spread a NaN; a GPU is waited for once, here
+            seen.extend(to_numpy(self.xp.stack((loss, correct(logits, t, 1)))).tolist())
+            self._check_finite(seen[0], x, f"step {now.step + 1} of epoch {now.epoch + 1}")
 
-        loss, logits, now.state = step(
-            self.layers, now.params, now.velocity, now.state, x, t, rates=rates, rng=rng, check=check
+        rng = generator(self.config.seed, DROPOUT, now.epoch, now.step)
+        _, _, now.state = step(
+            self.layers, now.params, now.velocity, now.state, x, t, rates=self._rates(), rng=rng, check=check
         )
         now.step += 1
-        return float(loss), logits
+        loss, right = seen
+        return loss, int(right)
 
-    def _batches(self, batches, split, **position) -> Batches:
-        size, batch = self.config.network().input_shape[0], self.config.recipe.batch
-        preprocessing = Preprocessing(self.packed.mean)
-        return batches(split, preprocessing, size=size, batch=batch, xp=self.xp, dtype=self.config.dtype, **position)
+    def _rates(self) -> optim.Rates:
+        return rates_at(self.snapshot, self.config.recipe, self._steps())
+
+    def _steps(self) -> int:
+        """Steps in an epoch."""
+        return math.ceil(len(self.packed.train) / self.config.recipe.batch)
+
+    def _steps_done(self) -> int:
+        return self.snapshot.epoch * self._steps() + self.snapshot.step
+
+    def _look(self, x, t) -> None:
+        """Say and keep what the next step, on this batch, looks like; nothing of the run is changed."""
+        report = self._report(x, t)
+        _say(report)
+        _write_text(self.folder / f"health-{self._steps_done()}.txt", report + "\n")
+
+    def _report(self, x, t) -> str:
+        now, layers = self.snapshot, self.config.network().layers
+        measured = health.measure(layers, now.params, now.velocity, now.state, x, t, self._rates())
+        return health.report(measured, self._steps_done())
+
+    def rehearse(self, steps: int) -> Iterator[str]:
+        """Train for so many steps and keep nothing; yield the report before the first and after the last of them."""
+        now = self.snapshot
+        while True:
+            for x, t in self._training_batches():
+                done = self._steps_done()
+                if done in (0, steps):
+                    yield self._report(x, t)
+                if done == steps:
+                    return
+                self._step(x, t)
+            now.epoch, now.step = now.epoch + 1, 0
+
+    def _training_batches(self) -> Batches:
+        """What is left of the snapshot's epoch."""
+        now, recipe, packed = self.snapshot, self.config.recipe, self.packed
+        augmentation = recipe.augmentation_in(now.epoch)
+        return self._batches(
+            train_batches,
+            packed.train,
+            seed=self.config.seed,
+            epoch=now.epoch,
+            start_step=now.step,
+            augmentation=augmentation,
+            covariance=None if augmentation.color == "none" else packed.covariance,
+            reshuffle=recipe.reshuffle,
+        )
+
+    def _batches(self, batches, split, **options) -> Batches:
+        config, size = self.config, self.config.network().input_shape[0]
+        given = {"size": size, "batch": config.recipe.batch, "xp": self.xp, "dtype": config.dtype}
+        return batches(split, config.preprocessing(self.packed.mean), **given, **options)
 
     def _add(self, **values) -> None:
         sums = self.snapshot.sums
@@ -208,6 +281,7 @@ class Trainer:
             some,
             loss=min(record["loss"], record["val_loss"]),  # dropout raises the first
             classes=len(self.config.classes),
+            steps=self._steps_done(),
         )
         for warning in warnings:
             _say(f"  ! {warning}")
@@ -219,7 +293,7 @@ class Trainer:
         images, trained = now.sums["images"], now.sums["seconds"]
         return {
             "epoch": now.epoch + 1,
-            "rate": rates_at(now, self.config.recipe, math.ceil(images / self.config.recipe.batch)).weights,
+            "rate": self._rates().weights,
             "loss": now.sums["loss"] / images,
             "top1": now.sums["top1"] / images,
             "val_loss": score.loss,

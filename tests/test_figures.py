@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 from PIL import Image
 
 from minialex import figures
@@ -113,3 +115,81 @@ def test_images_stand_the_right_way_up_in_rows():
     assert canvas[1:3, 5:8, 0].tolist() == [[0.1, 0.1, 0.9], [0.1, 0.1, 0.1]]
     assert (canvas[4:6, 1:4] == 0.3).all() and (canvas[4:6, 5:8] == 0.4).all() and (canvas[4:6, 8:] == 1).all()
     assert (canvas[0] == 1).all() and (canvas[3] == 1).all() and (canvas[:, 4] == 1).all()
+
+
+# Figure 4
+
+WORDS = ["tench, Tinca tinca", "red-breasted merganser, Mergus serrator", "$\\frac$", "\u732b", "\udc80", "", "W" * 200]
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """Eight plain images with probabilities, and five rows of images nearest to one."""
+    rng = np.random.default_rng(0)
+    images = np.full((13, 64, 64, 3), 40, np.uint8) + 15 * np.arange(13, dtype=np.uint8)[:, None, None, None]
+    guesses = [(images[n], n % 7, rng.permutation([0.5, 0.2, 0.1, 0.08, 0.06, 0.04, 0.02])) for n in range(8)]
+    return guesses, [(images[8 + n], n, images[n : n + 6]) for n in range(5)]
+
+
+@pytest.fixture(scope="module")
+def figure4(parts, tmp_path_factory):
+    """The figure, and its file."""
+    path, kept = tmp_path_factory.mktemp("figure4") / "figure4.png", []
+    with pytest.MonkeyPatch.context() as patch:
+        save = figures._save
+        patch.setattr(figures, "_save", lambda figure, path: (kept.append(figure), save(figure, path)))
+        figures.figure4(*parts, WORDS, path)
+    return kept[0], path
+
+
+def test_figure4_shows_each_image_with_its_likeliest_labels(figure4, parts):
+    (guesses, alike), figure = parts, figure4[0]
+    pictures = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+    expected = [image for image, _, _ in guesses] + [each for image, _, found in alike for each in (image, *found)]
+    assert [picture[0, 0, 0] for picture in pictures] == [image[0, 0, 0] for image in expected]
+    bars = [axes.patches for axes in figure.axes if axes.patches]
+    for (_, label, p), five in zip(guesses, bars, strict=True):
+        best = sorted(range(7), key=lambda each, p=p: -p[each])[:5]
+        assert [bar.get_width() for bar in five] == [p[each] for each in best]
+        right = [to_rgba(figures.RIGHT) == bar.get_facecolor() for bar in five]
+        assert right == [each == label for each in best]
+    heights = [bar.get_y() for bar in bars[0]]
+    assert heights == sorted(heights) and bars[0][0].axes.yaxis_inverted(), "the likeliest stands above"
+    assert bars[0][0].axes.get_xlim() == (0, 1)
+
+
+def test_figure4_calls_a_class_by_its_first_name_as_far_as_it_fits(figure4):
+    texts = {text.get_text() for text in figure4[0].texts}
+    assert {"tench", "$\\frac$", "\u732b", "?", ""} <= texts
+    assert any(text.startswith("red-breasted") and text.endswith("\u2026") for text in texts)
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_nothing_in_figure4_lies_over_another(figure4):
+    figure = figure4[0]
+    pictures = [axes.get_window_extent() for axes in figure.axes if axes.images]
+    texts = [text.get_window_extent() for text in figure.texts if text.get_text()]
+    for place, box in enumerate([*pictures, *texts]):
+        page = figure.bbox.padded(1)
+        assert page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1
+        for other in [*pictures, *texts][:place]:
+            assert not box.padded(-1).overlaps(other)
+
+
+def test_in_figure4_an_image_stands_apart_from_its_neighbours(figure4):
+    row = [axes.get_window_extent() for axes in figure4[0].axes if axes.images][8:15]
+    first, *others = [right.x0 - left.x1 for left, right in pairwise(row)]
+    assert first > 2 * max(others) and max(others) - min(others) < 0.01
+
+
+def test_figure4_has_the_width_of_a_page(figure4):
+    with Image.open(figure4[1]) as picture:
+        assert picture.format == "PNG" and 1200 < picture.width < 1600 and 1.8 < picture.width / picture.height < 2.6
+
+
+def test_figure4_of_little(tmp_path, drawn):
+    image = np.zeros((8, 8, 3), np.uint8)
+    figures.figure4([(image, 1, np.array([0.7, 0.3]))], [(image, 0, image[None])], ["a", "b"], tmp_path / "f.jpg")
+    assert len(drawn[0].axes) == 4
+    with Image.open(tmp_path / "f.jpg") as picture:
+        assert picture.format == "JPEG" and picture.width > picture.height

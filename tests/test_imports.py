@@ -17,6 +17,7 @@ ARROWS = """
 backend -> ops -> layers -> network -> alexnet -> recipes
 backend -> optim -> recipes
 backend -> data.augment -> data
+data.augment -> recipes
 backend -> checkpoint
 backend -> gradcheck -> check
 ops -> check
@@ -28,17 +29,19 @@ optim -> parallel
 data -> parallel
 checkpoint -> parallel
 recipes -> parallel
-layers -> health -> train
+network -> health -> train
 data -> figures -> train
 network -> figures
 network -> interop
 alexnet -> interop
+checkpoint -> interop
+data -> interop
 backend -> doctor
 data -> doctor
 errors -> files
 """
 FOR_ALL = {"errors", "files", "rng"}
-HEAVY = {"matplotlib", "PIL", "tqdm", "safetensors", "threadpoolctl", "cupy", "torch"}
+HEAVY = {"matplotlib", "PIL", "tqdm", "safetensors", "threadpoolctl", "filelock", "scipy", "cupy", "torch", "onnx"}
 
 
 def allowed():

@@ -9,138 +9,31 @@ damaged. The index is written last: a folder that has one is complete.
 
 import argparse
 import hashlib
-import io
 import json
 import os
 import re
 import shutil
 import sys
-import threading
-import time
-import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
+from minialex.data.decode import BrokenImage, _decode, pillow_warnings, resize_crop
 from minialex.data.packed import FORMAT, IMAGE, SIDE, Packed, checksum, open_packed
 from minialex.data.sources import SPLITS, Item, Source, open_source
 from minialex.errors import RunError, UserError, main_status
-from minialex.files import write_atomically
+from minialex.files import alone_in, write_atomically
 
 SHARD = 1024  # images; 201 MB
 LARGE = 100_000  # images; a data set above it is prepared on request only
 PACE = 400  # images a second that one core of 2024 decodes and resizes, photos of 500x375
 RECIPE = {"shorter_side": SIDE, "crop": "center", "filter": "bilinear", "16-bit": "divided by 257"}
-
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
-ALIASES = {"JPG": "JPEG", "MPO": "JPEG", "TIF": "TIFF"}  # of formats and suffixes
-MODES = {"L": "grey", "LA": "grey", "P": "palette", "PA": "palette", "1": "1-bit", "RGBA": "RGB"}
-ORIENTATION = 0x0112  # the EXIF tag
-
-
-class BrokenImage(ValueError):
-    """Bytes that are no image, or not a whole one; the message is one line."""
-
-
-# Decoding
-
-
-class _Heard(threading.local):
-    """What Pillow warned of while this thread decoded its image."""
-
-    def __init__(self):
-        self.warnings = []
-
-
-_heard = _Heard()
-
-
-@contextmanager
-def pillow_warnings():
-    """Within, Pillow's warnings become notes of the image that caused them, decompression bombs errors.
-
-    Python's warning filters belong to the process: this stands around a pool of threads, not inside it.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        warnings.showwarning = lambda message, *rest: _heard.warnings.append(message)
-        yield
-
-
-def decode(data: bytes, name: str = "") -> tuple[np.ndarray, tuple[str, ...]]:
-    """Decode an encoded image by Pillow's rules to RGB, with three choices of our own.
-
-    16-bit grey values are divided by 257 and rounded (Pillow clips them to white); transparency is dropped,
-    not blended; EXIF orientation is not applied. Of an animation the first frame is taken.
-
-    data: the bytes of a file.  name: its name, to notice a format that its suffix does not tell.
-    Returns (image uint8 (H,W,3), notes): notes tell what was converted ("grey", "CMYK", "orientation 6").
-    Raises BrokenImage with the reason.
-    """
-    with pillow_warnings():
-        return _decode(data, name)
-
-
-def _decode(data: bytes, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    _heard.warnings.clear()
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return np.array(_to_rgb(image)), _notes(image, name)
-    except MemoryError:
-        raise
-    except Exception as error:  # crafted bytes make Pillow raise nearly anything
-        reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else str(error)
-        raise BrokenImage(" ".join(reason.split()) or type(error).__name__) from error
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # I;16 in either byte order, or I, which some formats use for 16 bits
-        values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    return image.convert("RGB")
-
-
-def _notes(image: Image.Image, name: str) -> tuple[str, ...]:
-    mode = "16-bit" if image.mode.startswith("I") else MODES.get(image.mode, image.mode)
-    orientation = image.getexif().get(ORIENTATION, 1)
-    suffix = Path(name).suffix
-    claimed = suffix[1:].upper()
-    notes = {
-        mode: mode != "RGB",
-        "alpha": image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info,
-        "first frame": getattr(image, "is_animated", False),
-        f"orientation {orientation}": orientation in range(2, 9),  # 1 is upright, 0 means nothing
-        "damaged metadata": bool(_heard.warnings),
-        f"{image.format} named {suffix}": suffix
-        and ALIASES.get(claimed, claimed) != ALIASES.get(image.format, image.format),
-    }
-    return tuple(note for note, holds in notes.items() if holds)
-
-
-def resize_crop(image: np.ndarray) -> np.ndarray:
-    """Bring the shorter side to 256 pixels, keep the aspect ratio, cut out the central 256x256 (section 2).
-
-    Only the central square is resized, which gives the same without the pixels that would be cut off.
-    Bilinear with Pillow's antialiasing: the field's usual choice, and it does not overshoot as bicubic does.
-
-    image: uint8 (H,W,3).  Returns uint8 (256,256,3); an image of 256x256 comes back unchanged.
-    """
-    H, W = image.shape[:2]
-    side = min(H, W)
-    left, top = (W - side) / 2, (H - side) / 2
-    square = (left, top, left + side, top + side)
-    return np.array(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=square))
 
 
 # Preparation
@@ -160,19 +53,23 @@ def prepare(source: Source, folder: str | Path, *, workers: int | None = None, p
         raise UserError(f"{workers} workers cannot decode: expected at least 1")
     folder, mark = Path(folder), fingerprint(source)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
-        parts = _parts(source, folder)
-        _check_space(parts, folder)
-        total = sum(len(part.items) for part in parts)
-        bar = tqdm(total=total, unit=" images", desc="preparing", disable=not progress, file=sys.stderr)
-        with pillow_warnings(), ThreadPoolExecutor(workers or os.cpu_count()) as pool, bar:
-            records = [_finished(part, mark, bar) or _make(part, mark, pool, bar) for part in parts]
-        _check_classes(source, parts, records)
-        _finish(source, folder, mark, parts, records)
+        with alone_in(folder):
+            _fill(source, folder, mark, workers or os.cpu_count(), progress)
     except (OSError, RunError) as error:
         raise RunError(f"preparing {folder} stopped: {error}; the same command goes on from here") from error
     return open_packed(folder)
+
+
+def _fill(source: Source, folder: Path, mark: str, workers: int, progress: bool) -> None:
+    """Make what is not there yet: shards, labels, mean and, last, the index."""
+    parts = _parts(source, folder)
+    _check_space(parts, folder)
+    total = sum(len(part.items) for part in parts)
+    bar = tqdm(total=total, unit=" images", desc="preparing", disable=not progress, file=sys.stderr)
+    with pillow_warnings(), ThreadPoolExecutor(workers) as pool, bar:
+        records = [_finished(part, mark, bar) or _make(part, mark, pool, bar) for part in parts]
+    _check_classes(source, parts, records)
+    _finish(source, folder, mark, parts, records)
 
 
 def fingerprint(source: Source) -> str:
@@ -315,7 +212,8 @@ def _write(path: Path, save: Callable) -> str:
     """Write a file by `save(open file)`, whole or not at all; returns its checksum."""
 
     def write(temporary: Path) -> None:
-        with open(temporary, "wb") as file:
+        # Not "wb": from such a file NumPy takes the handle, and does not say why it cannot write.
+        with open(temporary, "w+b") as file:
             save(file)
 
     write_atomically(path, write)
@@ -324,13 +222,6 @@ def _write(path: Path, save: Callable) -> str:
 
 def _write_json(path: Path, record: dict) -> None:
     _write(path, lambda file: file.write(json.dumps(record, indent=1).encode()))
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a killed run left half written; a young file may belong to one that is still at work."""
-    for path in folder.glob("*.tmp"):
-        if time.time() - path.stat().st_mtime > 3600:
-            path.unlink(missing_ok=True)
 
 
 # Opening

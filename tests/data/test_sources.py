@@ -72,6 +72,13 @@ def test_tars_are_read_as_the_folder_is(folder, tmp_path, prefix):
     assert one.name == "photos"
 
 
+def test_a_tar_of_this_folder(folder, tmp_path):
+    """`tar cf photos.tar .` begins with the folder itself."""
+    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
+        tar.add(folder, arcname=".")
+    assert contents(open_source(tmp_path / "photos.tar")) == contents(open_source(folder))
+
+
 def test_items_survive_pickling(folder, tmp_path):
     for source in (open_source(folder), open_source(make_tar(tmp_path / "photos.tar", folder))):
         item = source.splits["train"][3]
@@ -103,7 +110,7 @@ def test_a_folder_that_cannot_be_listed_is_named(folder, monkeypatch):
     def walk(top, onerror, followlinks):
         onerror(PermissionError(13, "Permission denied", str(top)))
 
-    monkeypatch.setattr("minialex.data.sources.os.walk", walk)
+    monkeypatch.setattr("os.walk", walk)
     with pytest.raises(UserError, match="cannot read .*train: Permission denied"):
         open_source(folder)
 

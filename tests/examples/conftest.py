@@ -1,4 +1,4 @@
-"""The two programs, as a person runs them: in a process of their own, or called for their exit status."""
+"""The programs, as a person runs them: in a process of their own, or called for their exit status."""
 
 import os
 import runpy
@@ -12,7 +12,7 @@ from minialex.errors import main_status
 from tests import photos
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = ("train_imagenet", "predict")
+PROGRAMS = ("train_imagenet", "predict", "evaluate")
 SMALL = ["--backend", "numpy", "--variant", "bn", "--width", "0.0625", "--batch", "8", "--epochs", "2"]
 SMALL += ["--workers", "1", "--threads", "1"]
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from minialex import checkpoint
 from tests import photos
 
 
@@ -40,8 +41,24 @@ def test_it_prints_five_of_many(finished, image, call, capsys, monkeypatch):
     assert [len(bar) for _, bar, _ in printed] == [12, 6, 4, 3, 2]
 
 
+def test_it_calls_a_class_by_its_words_and_prepares_the_image_as_the_run_says(finished, image, call, capsys, tmp_path):
+    snapshot = checkpoint.load(checkpoint.best_of(finished), xp=np)
+    snapshot.config["words"] = ["blue, azure", "green", "red, vermilion"]
+    checkpoint.save(tmp_path / "words.safetensors", snapshot)
+    assert call("predict", image, "--run", tmp_path / "words.safetensors") == 0
+    worded = rows(capsys.readouterr().out)
+    assert {name for *_, name in worded} == set(snapshot.config["words"])
+    assert call("predict", image, "--run", finished) == 0
+    assert [row[:2] for row in rows(capsys.readouterr().out)] == [row[:2] for row in worded]
+    snapshot.config["preprocessing"] = {"order": "BGR"}
+    checkpoint.save(tmp_path / "bgr.safetensors", snapshot)
+    assert call("predict", image, "--run", tmp_path / "bgr.safetensors") == 0
+    assert rows(capsys.readouterr().out) != worded, "red is blue to it"
+
+
 def set_classes(snapshot):
     snapshot.config["classes"] = [f"c{label}" for label in range(7)]
+    snapshot.config["words"] = []
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "RGBA", "CMYK", "I;16"])
@@ -74,7 +91,7 @@ from minialex import checkpoint
 plain = checkpoint.load
 def load(*args, **kwargs):
     snapshot = plain(*args, **kwargs)
-    snapshot.config["classes"] = ["\\u732b", "green", "red"]
+    snapshot.config["words"] = ["\\u732b", "green", "red"]
     return snapshot
 checkpoint.load = load
 """
