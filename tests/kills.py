@@ -33,7 +33,6 @@ if __name__ == "__main__":  # the worker processes of preparation import this fi
 
     from minialex import checkpoint, train
     from minialex.data import prepare
-    from minialex.data.sources import open_source
     from minialex.errors import main_status
     from minialex.files import LOCK
 
