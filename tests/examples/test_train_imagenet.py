@@ -291,10 +291,25 @@ def test_a_run_is_not_overwritten(finished, data, call, capsys, tmp_path):
     assert tensors(finished) == before
 
 
+def test_a_run_that_began_while_the_data_were_prepared_is_not_overwritten(
+    finished, data, call, capsys, tmp_path, monkeypatch
+):
+    scope, out = call.mains["train_imagenet"].__globals__, tmp_path / "run"
+
+    def open_data(*arguments, plain=scope["open_data"], **options):
+        shutil.copytree(finished, out)
+        return plain(*arguments, **options)
+
+    monkeypatch.setitem(scope, "open_data", open_data)
+    assert call("train_imagenet", "--data", data, "--out", out, *SMALL) == 2
+    assert "holds a run already" in one_line(capsys.readouterr().err)
+    assert tensors(out) == tensors(finished)
+
+
 def test_a_second_trainer_on_the_folder_is_refused(data, start, call, capsys, tmp_path):
     out = tmp_path / "run"
     command = ["train_imagenet", "--data", data, "--out", out, *SMALL]
-    first = start(*command, first=SLOWLY)
+    first = start(*command, first=SLOWLY.replace("0.2", "2"))
     first.stdout.readline()
     assert call(*command) == 2
     assert f"{out} is in use by another process" in one_line(capsys.readouterr().err)
