@@ -127,19 +127,26 @@ def resize_crop(image: np.ndarray) -> np.ndarray:
 
     image: uint8 (H,W,3).  Returns uint8 (256,256,3); an image of 256x256 comes back unchanged.
     """
-    H, W = image.shape[:2]
-    (top, height), (left, width) = (_central(length, min(H, W)) for length in (H, W))
+    shorter = min(image.shape[:2])
+    (rows, top, height), (columns, left, width) = (_central(length, shorter) for length in image.shape[:2])
+    image = image[rows, columns]
     if Resizer is None:
         box = (left, top, left + width, top + height)
         return np.array(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box))
     bilinear = ResizeAlg.convolution(FilterType.bilinear)
     options = ResizeOptions(resize_alg=bilinear, crop_box=CropBox(left, top, width, height))
+    H, W = image.shape[:2]
     square = ImageData(SIDE, SIDE, PixelType.U8x3)
     Resizer().resize(ImageData(W, H, PixelType.U8x3, image.tobytes()), square, options)
     return np.frombuffer(square.get_buffer(), np.uint8).reshape(IMAGE)
 
 
-def _central(length: int, shorter: int) -> tuple[float, float]:
-    """Where the 256 central pixels of a resized side come from: first pixel and length, in pixels before resizing."""
+def _central(length: int, shorter: int) -> tuple[slice, float, float]:
+    """Where the 256 central pixels of a resized side come from: the pixels that have a part in them, and among these
+    the place at which they begin and how far they reach, in pixels before resizing."""
     resized = SIDE * length // shorter
-    return round((resized - SIDE) / 2) * length / resized, SIDE * length / resized
+    scale = length / resized
+    start = round((resized - SIDE) / 2) * length / resized
+    reach = scale + 1  # of the filter, beyond the cut
+    first = max(0, int(start - reach))
+    return slice(first, int(start + SIDE * scale + reach) + 1), start - first, SIDE * length / resized
