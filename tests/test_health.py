@@ -225,6 +225,7 @@ def test_the_report_of_a_sound_network():
 
 def test_a_weak_signal_is_told_with_what_to_change():
     assert health.findings(SOUND) == health.findings(with_logits(images=health.WEAK)) == []
+    assert len(health.findings(with_logits(images=0.99 * health.WEAK))) == 1
     (line,) = health.findings(with_logits(images=0.0085))
     assert "spread by 0.0085" in line and "ln 3" in line and "--variant code2012" in line
     assert health.report(with_logits(images=0.0085), 0).splitlines()[-1] == f"  ! {line}"
