@@ -87,7 +87,7 @@ def arguments(argv):
     )
     how.add_argument("--momentum", type=float, metavar="M", help="what of a step goes on into the next, below 1")
     how.add_argument("--decay", type=float, metavar="D", help="weight decay; of biases too where the recipe has it")
-    how.add_argument("--color", choices=COLORS, help="colour noise; stdev is what the paper means")
+    how.add_argument("--color", choices=COLORS, help="colour noise; the paper is read as stdev")
     how.add_argument("--crops-per-draw", type=int, metavar="N", help="neighbours in a batch that are cropped alike")
     how.add_argument(
         "--seed", type=int, metavar="N", default=0, help="decides weights, order, crops and dropout (%(default)s)"
@@ -99,7 +99,7 @@ def arguments(argv):
     where.add_argument(
         "--backend", choices=("numpy", "cupy", "auto"), default="auto", help="auto: CuPy where a GPU works, else NumPy"
     )
-    where.add_argument("--workers", type=int, metavar="N", default=cores, help="threads that decode (%(default)s)")
+    where.add_argument("--workers", type=int, metavar="N", default=cores, help="processes that decode (%(default)s)")
     where.add_argument("--threads", type=int, metavar="N", default=cores, help="threads that compute (%(default)s)")
     where.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; without it, a new one in runs/")
     where.add_argument("--resume", choices=("newest", "last-good"), nargs="?", const="newest", help=RESUME_HELP)

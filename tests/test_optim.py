@@ -36,6 +36,34 @@ def test_momentum_and_decay_of_section_5():
     assert Rates(0.01, 0.02) == Rates(0.01, 0.02, momentum=0.9, decay=0.0005, bias_decay=0.0005)
 
 
+def two_layers(value):
+    return {name: np.full((2,) * axes, value) for name, axes in [("a.W", 2), ("a.b", 1), ("b.W", 2), ("b.b", 1)]}
+
+
+def test_a_layer_may_have_a_rate_of_its_own():
+    w = two_layers(1.0)
+    optim.update(w, two_layers(0.0), two_layers(2.0), Rates(0.1, 0.2, decay=0.5, bias_decay=0.25, layers={"a": 0.01}))
+    expected = {"a.W": 1 - 0.01 * 2.5, "a.b": 1 - 0.01 * 2.25, "b.W": 1 - 0.1 * 2.5, "b.b": 1 - 0.2 * 2.25}
+    assert {name: value.flat[0] for name, value in w.items()} == pytest.approx(expected, rel=1e-14)
+
+
+def test_a_frozen_layer_is_not_updated_at_all():
+    """Neither by its momentum nor by decay; and its momentum waits."""
+    w, v = two_layers(1.0), two_layers(3.0)
+    optim.update(w, v, two_layers(2.0), Rates(0.1, 0.1, decay=0.5, layers={"a": None}))
+    for name in ("a.W", "a.b"):
+        assert (w[name] == 1).all() and (v[name] == 3).all()
+    assert (w["b.W"] != 1).all() and (w["b.b"] != 1).all() and (v["b.W"] != 3).all()
+
+
+def test_a_rate_belongs_to_the_layer_of_that_very_name():
+    rates = Rates(0.1, 0.2, layers={"conv1": None, "fc": 0.0})
+    W, b = np.ones((1, 1)), np.ones(1)
+    assert rates.of("conv1.W", W) == rates.of("conv1.b", b) == (None, 0.0005)
+    assert rates.of("conv10.W", W)[0] == rates.of("conv.W", W)[0] == 0.1 and rates.of("conv11.b", b)[0] == 0.2
+    assert rates.of("fc.W", W)[0] == 0.0, "a rate of 0 is no frozen layer: its momentum goes on"
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("size", [1, BLOCK - 1, BLOCK, 2 * BLOCK + 3])
 def test_blocks_change_nothing(size, dtype):

@@ -249,9 +249,24 @@ class Noise:
         return np.take(self.pixels, indices, axis=0, out=out)
 
 
-def test_a_run_and_its_resume_give_the_records_of_numpy(xp, tmp_path):
+@pytest.fixture
+def packed(tmp_path):
     mean = np.full((256, 256, 3), 127, "float32")
-    packed = Packed(tmp_path, ("a", "b", "c"), mean, Noise(10), Noise(5), {})
+    return Packed(tmp_path, ("a", "b", "c"), mean, Noise(10), Noise(5), {})
+
+
+def test_a_step_of_a_run_waits_for_the_device_once(xp, packed, tmp_path):
+    config = train.Config("noise", "paper", 1 / 16, packed.classes, RECIPES["small"])
+    snapshot = train.start(config, packed, xp=xp)
+    trainer = train.Trainer(config, packed, snapshot, config.network().layers, tmp_path, xp)
+    x, t = xp.asarray(normal(2, 224, 224, 3).astype("float32")), xp.asarray(np.array([2, 0]))
+    before = len(xp.downloads)
+    loss, right = trainer._step(x, t)
+    assert xp.downloads[before:] == [(2,)], "its loss and how many were right, together"
+    assert loss > 0 and right in (0, 1, 2)
+
+
+def test_a_run_and_its_resume_give_the_records_of_numpy(xp, packed, tmp_path):
     recipe = replace(RECIPES["small"], batch=4, rate=0.01, bias_rate=0.01)
 
     def run(module, name, epochs, begin):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from minialex import checkpoint, train
 from minialex.data import batches
+from minialex.data.augment import Augmentation
 from minialex.data.packed import Subset
 from minialex.data.prepare import prepare
 from minialex.data.preprocess import Preprocessing
@@ -17,7 +18,7 @@ from minialex.data.sources import open_source
 from minialex.errors import RunError, Stopped, UserError
 from minialex.evaluate import Score
 from minialex.optim import Plateau, Rates, Steps
-from minialex.recipes import RECIPES
+from minialex.recipes import RECIPES, OwnRate
 from tests import photos
 
 STEPS = 8  # in an epoch: 36 images by 5, the last one alone
@@ -241,6 +242,12 @@ def test_resume_names_what_differs(packed, tmp_path):
         "batch": config_of(packed, epochs=1, batch=6),
         "rate": config_of(packed, epochs=1, rate=0.1),
         "schedule": config_of(packed, epochs=1, schedule=Steps((2,))),
+        "bias_drops": config_of(packed, epochs=1, bias_drops=False),
+        "own_rates": config_of(packed, epochs=1, own_rates=(OwnRate("conv1", 2, None),)),
+        "augmentation": config_of(packed, epochs=1, augmentation=Augmentation(crops_per_draw=2)),
+        "color_epochs": config_of(packed, epochs=1, color_epochs=7),
+        "preprocessing, central_mean": config_of(packed, epochs=1, central_mean=True),
+        "reshuffle": config_of(packed, epochs=1, reshuffle=False),
     }
     for name, other in others.items():
         with pytest.raises(UserError, match=f"started with another {name}:"):
@@ -248,17 +255,55 @@ def test_resume_names_what_differs(packed, tmp_path):
     plateau = config_of(packed, epochs=1, schedule=Plateau(patience=1), batch=6)
     with pytest.raises(UserError, match="another (batch, schedule|schedule, batch)"):
         train.resume(plateau, tmp_path, xp=np)
-    assert train.resume(replace(config, data="moved"), tmp_path, xp=np).epoch == 1
+    assert train.resume(replace(config, data="moved", words=("x", "y", "z")), tmp_path, xp=np).epoch == 1
+
+
+def damaged(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 4
+    path.write_bytes(data)
+    return path
+
+
+def test_a_damaged_checkpoint_is_named_and_the_last_good_one_goes_on_when_asked(
+    packed, whole, tmp_path, monkeypatch, after_step, capsys
+):
+    config, folder = config_of(packed, epochs=2), tmp_path / "checkpoints"
+    monkeypatch.setattr(train, "SAVE_EVERY", -1)
+    after_step(13, send(signal.SIGTERM))
+    with pytest.raises(Stopped):
+        trainer(packed, tmp_path, config).run()
+    path = damaged(checkpoint.latest(folder))
+    with pytest.raises(UserError, match=f"{path.name} is not a whole .*; --resume last-good goes on from the newest"):
+        train.resume(config, tmp_path, xp=np)
+    assert checkpoint.latest(folder) == path
+
+    snapshot = train.resume(config, tmp_path, xp=np, last_good=True)
+    assert (snapshot.epoch, snapshot.step) == (1, 4)
+    assert f"a damaged checkpoint was set aside: {path}.damaged" in capsys.readouterr().out
+    trainer(packed, tmp_path, config, snapshot).run()
+    assert_same(newest(tmp_path), newest(whole))
+    assert path.with_name(f"{path.name}.damaged").exists()
+
+
+def test_a_run_killed_between_a_checkpoint_and_the_removal_of_another_catches_up(packed, tmp_path, monkeypatch):
+    config = config_of(packed, epochs=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(train.checkpoint, "keep_newest", lambda *_: None)
+        trainer(packed, tmp_path, config).run()
+    resumed(packed, tmp_path, config).run()
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["0002-0000000.safetensors", "0003-0000000.safetensors", "best.safetensors"]
 
 
 # What it leaves
 
 
 def test_what_a_run_leaves(packed, tmp_path, capsys, drawn):
-    config = config_of(packed)
+    config = replace(config_of(packed), words=("Blau", "Gruen", "Rot"))
     record = trainer(packed, tmp_path, config).run()
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["checkpoints", "config.json", "conv1.png", "curves.png", "log.jsonl"]
+    assert names == ["checkpoints", "config.json", "conv1.png", "curves.png", "health-0.txt", "log.jsonl"]
     kept = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert kept == ["0002-0000000.safetensors", "0003-0000000.safetensors", "best.safetensors"]
     for name in ("conv1.png", "curves.png"):
@@ -278,6 +323,8 @@ def test_what_a_run_leaves(packed, tmp_path, capsys, drawn):
     assert used == config.plain() == newest(tmp_path).config
     assert (used["variant"], used["width"], used["classes"]) == ("bn", 0.0625, list(photos.CLASSES))
     assert used["recipe"]["schedule"] == {"kind": "Steps", "epochs": [1], "factor": 10.0}
+    assert used["preprocessing"] == {"central": False, "scale": [1.0, 1.0, 1.0], "order": "RGB"}
+    assert used["words"] == ["Blau", "Gruen", "Rot"]
 
     printed = capsys.readouterr()
     assert printed.err == "", "no bar where nobody looks"
@@ -360,7 +407,126 @@ def test_a_folder_that_cannot_be_made_is_the_users_mistake(packed, tmp_path):
     assert (tmp_path / "file").read_text() == "here first"
 
 
+# What it is trained on
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What training and testing batches were asked for: (preprocessing, options), call by call."""
+    calls = {"train": [], "test": []}
+
+    def install(kind, plain):
+        def batches(split, preprocessing, **options):
+            calls[kind].append((preprocessing, options))
+            return plain(split, preprocessing, **options)
+
+        monkeypatch.setattr(train, f"{kind}_batches", batches)
+
+    install("train", train.train_batches)
+    install("test", train.test_batches)
+    return calls
+
+
+def test_a_recipe_decides_the_batches(packed, tmp_path, asked):
+    covariance = np.diag([30.0, 20.0, 10.0])
+    packed = replace(packed, index=packed.index | {"covariance": covariance.tolist()})
+    noise = Augmentation(crops_per_draw=2, color="stdev", divisor=1.5)
+    config = config_of(packed, augmentation=noise, color_epochs=1, central_mean=True, reshuffle=False, epochs=2)
+    trainer(packed, tmp_path, config).run()
+    first, second = (options for _, options in asked["train"])
+    assert (first["augmentation"], second["augmentation"]) == (noise, replace(noise, color="none"))
+    np.testing.assert_array_equal(first["covariance"], covariance)
+    assert (first["epoch"], second["epoch"]) == (0, 1) and first["size"] == 224 and first["batch"] == 5
+    assert first["reshuffle"] is second["reshuffle"] is False
+    for preprocessing, _ in asked["train"] + asked["test"]:
+        assert preprocessing.central and preprocessing.mean is packed.mean
+
+
+def test_without_colour_noise_nobody_asks_for_a_covariance(packed, tmp_path, asked):
+    bare = replace(packed, index={key: value for key, value in packed.index.items() if key != "covariance"})
+    trainer(bare, tmp_path, config_of(packed, epochs=1)).run()
+    (preprocessing, options), *_ = asked["train"]
+    assert options["augmentation"] == Augmentation() and options["reshuffle"] is True and not preprocessing.central
+
+
+def test_a_frozen_layer_stays_from_its_epoch_on(packed, tmp_path, monkeypatch):
+    seen = {}
+    plain = checkpoint.save
+
+    def save(path, snapshot):
+        seen[snapshot.epoch] = {name: value.copy() for name, value in snapshot.params.items()}
+        plain(path, snapshot)
+
+    monkeypatch.setattr(checkpoint, "save", save)
+    trainer(packed, tmp_path, config_of(packed, own_rates=(OwnRate("conv1", 2, None),))).run()
+    for name, still in (("conv1.W", True), ("conv1.b", True), ("conv2.W", False)):
+        assert (seen[1][name] != seen[2][name]).any() and (seen[2][name] == seen[3][name]).all() == still
+
+
 # What it notices
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """A batch is measured before the first step, after 3 steps and after 11, of 8 an epoch."""
+    monkeypatch.setattr(train.health, "LOOKS", (0, 3, 11))
+
+
+def test_looking_at_its_health_does_not_change_a_run(packed, whole, tmp_path, looks, capsys):
+    trainer(packed, tmp_path, config_of(packed, epochs=2)).run()
+    assert_same(newest(tmp_path), newest(whole))
+    printed = capsys.readouterr().out
+    for done, begins in ((0, "before the first step"), (3, "after 3 steps"), (11, "after 11 steps")):
+        kept = (tmp_path / f"health-{done}.txt").read_text(encoding="utf-8")
+        assert kept.startswith(f"health {begins}, on one batch: loss ") and kept in printed
+        assert [line.split()[0] for line in kept.splitlines()[2:12]] == [
+            "conv1", "bn1", "conv2", "bn2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8",
+        ]  # fmt: skip
+
+
+def test_the_step_that_is_measured_is_the_next(packed, tmp_path, monkeypatch, looks):
+    """On its batch, at its rates, from the parameters before it."""
+    seen, done = [], []
+    plain, plain_step = train.health.measure, train.step
+
+    def measure(layers, params, velocity, state, x, t, rates):
+        seen.append((len(done), params["fc8.b"].copy(), x.copy(), t.copy(), rates))
+        return plain(layers, params, velocity, state, x, t, rates)
+
+    def step(layers, params, velocity, state, x, t, **options):
+        done.append((params["fc8.b"].copy(), x.copy(), t.copy(), options["rates"]))
+        return plain_step(layers, params, velocity, state, x, t, **options)
+
+    monkeypatch.setattr(train.health, "measure", measure)
+    monkeypatch.setattr(train, "step", step)
+    trainer(packed, tmp_path, config_of(packed, epochs=2)).run()
+    assert [number for number, *_ in seen] == [0, 3, 11]
+    for number, *arrays, rates in seen:
+        assert all((mine == its).all() for mine, its in zip(arrays, done[number][:3], strict=True))
+        assert rates == done[number][3]
+
+
+def test_a_resumed_run_looks_again_only_where_it_comes_by(packed, tmp_path, looks, after_step, capsys):
+    config = config_of(packed, epochs=2)
+    after_step(3, send(signal.SIGTERM))
+    with pytest.raises(Stopped):
+        trainer(packed, tmp_path, config).run()
+    assert capsys.readouterr().out.count("health") == 1
+    resumed(packed, tmp_path, config).run()
+    printed = capsys.readouterr().out
+    assert "before the first step" not in printed
+    assert printed.count("health after 3 steps") == printed.count("health after 11 steps") == 1
+
+
+def test_a_rehearsal_is_the_run_without_its_folder(packed, tmp_path, looks):
+    config = config_of(packed, epochs=2)
+    trainer(packed, tmp_path / "run", config).run()
+    nowhere = tmp_path / "nowhere"
+    reports = list(trainer(packed, nowhere, config).rehearse(11))  # past the end of an epoch
+    assert [report + "\n" for report in reports] == [
+        (tmp_path / "run" / f"health-{done}.txt").read_text(encoding="utf-8") for done in (0, 11)
+    ]
+    assert list(trainer(packed, nowhere, config).rehearse(0)) == reports[:1] and not nowhere.exists()
 
 
 def test_a_rate_far_too_high_ends_the_run_and_names_a_layer(packed, tmp_path):
@@ -427,11 +593,14 @@ def test_running_statistics_that_overflow_are_not_saved(packed, tmp_path, monkey
 
 
 def test_it_says_when_the_network_is_not_learning(packed, tmp_path, monkeypatch, capsys):
-    config = config_of(packed, epochs=1, rate=1e-12, bias_rate=1e-12)
+    monkeypatch.setattr(train.health, "PATIENCE", 2 * STEPS)
+    config = config_of(packed, epochs=2, rate=1e-12, bias_rate=1e-12)
     trainer(packed, tmp_path / "still", config).run()
-    assert "not learning: the loss is 1." in capsys.readouterr().out
+    first, second = capsys.readouterr().out.split("epoch   2")
+    assert "not learning" not in first and "not learning: the loss is 1." in second
 
-    def step(layers, params, velocity, state, x, t, **_):
+    def step(layers, params, velocity, state, x, t, *, check, **_):
+        check(np.float64(0.9), np.zeros((len(t), 3)))
         return np.float64(0.9), np.zeros((len(t), 3)), state
 
     monkeypatch.setattr(train, "step", step)
