@@ -99,7 +99,7 @@ def arguments(argv):
     where.add_argument(
         "--backend", choices=("numpy", "cupy", "auto"), default="auto", help="auto: CuPy where a GPU works, else NumPy"
     )
-    where.add_argument("--workers", type=int, metavar="N", default=cores, help="threads that decode (%(default)s)")
+    where.add_argument("--workers", type=int, metavar="N", default=cores, help="processes that decode (%(default)s)")
     where.add_argument("--threads", type=int, metavar="N", default=cores, help="threads that compute (%(default)s)")
     where.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; without it, a new one in runs/")
     where.add_argument("--resume", choices=("newest", "last-good"), nargs="?", const="newest", help=RESUME_HELP)

@@ -81,6 +81,14 @@ def show_doctor(args: argparse.Namespace) -> None:
     print(doctor.report())
 
 
+def show_verify(args: argparse.Namespace) -> None:
+    """Compare every byte of a packed data set with its checksums."""
+    from minialex.data.packed import verify
+
+    verify(args.folder)
+    print(f"{args.folder} is as it was made")
+
+
 def import_weights(args: argparse.Namespace) -> None:
     """Write another program's weights as a checkpoint, and say what was found."""
     from minialex import interop
@@ -123,6 +131,10 @@ def parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("doctor", help="what this machine has, and which extra to install")
     command.set_defaults(run=show_doctor)
+
+    command = commands.add_parser("verify", help="whether each byte of prepared data is as it was made")
+    command.add_argument("folder", metavar="FOLDER", help="what examples/prepare_imagenet.py made")
+    command.set_defaults(run=show_verify)
 
     command = commands.add_parser("import", help="weights of torchvision or of an ONNX file, as a checkpoint")
     what = "torchvision's alexnet (.safetensors, or a .pth state dict), or an ONNX file of any variant"

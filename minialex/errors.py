@@ -1,7 +1,10 @@
 """The ways in which a command may end early, and the one place that turns them into an exit status."""
 
+import errno
 import sys
 from collections.abc import Callable
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a quota, a limit on the size of files
 
 
 class UserError(Exception):
@@ -28,8 +31,8 @@ def one_line(error: BaseException) -> str:
 def main_status(main: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> int:
     """Run `main(argv)` and return its exit status: 0 or its own, 1 for RunError, 2 for UserError, 130 for Ctrl-C.
 
-    A signal that a run handled itself gives 128 and its number: 143 for SIGTERM. Too little memory, and output that
-    nobody reads any more, give 1.
+    A signal that a run handled itself gives 128 and its number: 143 for SIGTERM. Too little memory, a full disk, and
+    output that nobody reads any more, give 1.
     """
     try:
         return main(argv) or 0
@@ -47,6 +50,12 @@ def main_status(main: Callable[[list[str] | None], int | None], argv: list[str] 
         return 1
     except BrokenPipeError:  # whoever read the output has gone, as `head` does
         sys.stdout = None  # nor is there a use in flushing it at the end
+        return 1
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        sys.stdout = None  # it may be a file on that disk
+        print(f"failed: cannot write {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -14,29 +14,32 @@ import json
 import os
 import random
 import runpy
+import shutil
 import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is there: a process with threads cannot be forked
 
-import numpy as np
-import photos
+if __name__ == "__main__":  # the worker processes of preparation import this file too, and need none of it
+    import numpy as np
+    import photos
 
-from minialex import checkpoint, train
-from minialex.data import prepare
-from minialex.errors import main_status
-from minialex.files import LOCK
+    from minialex import checkpoint, train
+    from minialex.data import prepare
+    from minialex.errors import main_status
+    from minialex.files import LOCK
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = "--backend numpy --variant bn --width 0.0625 --batch 9 --epochs 2 --workers 1 --threads 1".split()
 TOUCHES = {"open", "os.rename", "os.remove", "os.mkdir"}  # of Python's audit events
+TIMES = {"seconds", "images_per_second", "wait"}  # in a record of the history
 GRACE = 5  # seconds for the workers of a killed process to notice
 
 
@@ -49,14 +52,15 @@ class Command:
     content: Callable[[Path], dict[str, bytes]]
 
 
-def preparation(source: Path) -> Command:
+def preparation(source: Path, workers: int) -> Command:
     def run(folder):
-        return main_status(prepare.main, [str(source), str(folder), "--workers", "2"])
+        main = runpy.run_path(str(ROOT / "examples" / "prepare_imagenet.py"))["main"]
+        return main_status(main, [str(source), str(folder), "--workers", str(workers)])
 
     def content(folder):
         return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != LOCK}
 
-    return Command("preparation", run, content)
+    return Command(f"preparation by {workers}", run, content)
 
 
 def training(packed: Path) -> Command:
@@ -71,7 +75,7 @@ def training(packed: Path) -> Command:
         found = {"names": json.dumps(sorted(names)).encode()}
         for path in folder.glob("checkpoints/*"):
             found |= {f"{path.name}/{name}": data for name, data in parts_of(path)}
-        return found | {path.name: path.read_bytes() for path in folder.glob("*.png")}
+        return found | {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".png", ".txt")}
 
     return Command("training", run, content)
 
@@ -81,7 +85,7 @@ def parts_of(path: Path) -> Iterator[tuple[str, bytes]]:
     snapshot = checkpoint.load(path, xp=np)
     for group in checkpoint.GROUPS:
         yield from ((f"{group}/{name}", value.tobytes()) for name, value in getattr(snapshot, group).items())
-    history = [{key: value for key, value in record.items() if "second" not in key} for record in snapshot.history]
+    history = [{key: value for key, value in record.items() if key not in TIMES} for record in snapshot.history]
     yield "rest", json.dumps([snapshot.epoch, snapshot.step, history, snapshot.config]).encode()
 
 
@@ -89,32 +93,44 @@ def parts_of(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def start(command: Command, folder: Path, prelude: Callable[[], None] = lambda: None) -> int:
-    """Start the command in a process group of its own; returns its number. A fork: nothing is imported anew."""
+    """Start the command in a process group of its own; returns its number. A fork: nothing is imported anew.
+
+    What it and its workers print goes into a file beside the folder.
+    """
     child = os.fork()
     if child:
         return child
     status = 70
     try:
         os.setsid()
-        with open(folder.with_suffix(".log"), "a") as log, redirect_stdout(log), redirect_stderr(log):
-            prelude()
-            status = command.run(folder)
+        log = os.open(log_of(folder), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, sys.stdout.fileno())
+        os.dup2(log, sys.stderr.fileno())
+        prelude()
+        status = command.run(folder)
+    except Exception:
+        traceback.print_exc()
     finally:
+        sys.stdout.flush()
         os._exit(status)
 
 
-def kill_after(seconds: float, child: int) -> bool:
+def log_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.log")
+
+
+def kill_after(seconds: float, child: int, folder: Path) -> bool:
     """Kill the process when so much time has passed; whether it was still at work."""
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)  # one that has ended waits for us, and this does nothing to it
-    return was_killed(child)
+    return was_killed(child, folder)
 
 
-def was_killed(child: int) -> bool:
+def was_killed(child: int, folder: Path) -> bool:
     """Wait for the process to end; False where it came to its end itself, and well."""
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status not in (0, -signal.SIGKILL):
-        raise SystemExit(f"the command failed with status {status}")
+        raise SystemExit(f"{log_of(folder).read_text()}the command failed with status {status}")
     return status != 0
 
 
@@ -173,7 +189,7 @@ def at_random(command: Command, whole: Path, seconds: float, kills: int, seed: i
         folder = whole.with_name(f"{command.name}-{number}")
         while seen["kills"] < kills:
             child = start(command, folder)
-            if not kill_after(rng.uniform(0, seconds), child):
+            if not kill_after(rng.uniform(0, seconds), child, folder):
                 seen["too late"] += 1  # it had come to its end
                 break
             seen["kills"] += 1
@@ -189,7 +205,7 @@ def at_touches(command: Command, whole: Path, stride: int) -> Counter:
     for touch in itertools.count(0, stride):
         folder = whole.with_name(f"{command.name}-{touch}")
         child = start(command, folder, lambda touch=touch, folder=folder: die_before(touch, folder))
-        if not was_killed(child):
+        if not was_killed(child, folder):
             return seen
         seen["kills"] += 1
         seen["outlived"] += outlived(child)
@@ -198,19 +214,20 @@ def at_touches(command: Command, whole: Path, stride: int) -> Counter:
 
 def finish(command: Command, folder: Path, expected: dict[str, bytes], seen: Counter) -> None:
     """Let the command come to its end and compare."""
-    was_killed(start(command, folder))
+    was_killed(start(command, folder), folder)
     seen["runs"] += 1
     seen["bytes"] += sum(map(len, expected.values()))
     seen["differing"] += differing(command.content(folder), expected)
+    shutil.rmtree(folder)
 
 
 def check(command: Command, parent: Path, args) -> bool:
     """One whole run, then those that are killed; prints a line, and says whether all was well."""
     whole, began = parent / f"{command.name}-whole", time.monotonic()
-    was_killed(start(command, whole))
+    was_killed(start(command, whole), whole)
     seconds = time.monotonic() - began
     if args.touches:
-        seen, how = at_touches(command, whole, args.touches), "one before each touch of a file"
+        seen, how = at_touches(command, whole, args.touches), f"one for every {args.touches} touches of a file"
     else:
         seen = at_random(command, whole, seconds, args.kills, args.seed)
         how = f"at 0 to {seconds:.1f} s ({seen['too late']} more came after its end and do not count)"
@@ -224,17 +241,19 @@ def check(command: Command, parent: Path, args) -> bool:
 
 def main(argv=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=5, metavar="N", help="kills of each of the two (%(default)s)")
+    parser.add_argument("--kills", type=int, default=5, metavar="N", help="kills of each command (%(default)s)")
     parser.add_argument("--touches", type=int, metavar="N", help="instead: one kill before each N-th touch of a file")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="decides the moments (%(default)s)")
     args = parser.parse_args(argv)
+    os.fsync = lambda handle: None  # slow, and of use only where the machine itself dies
     prepare.SHARD = 4  # images: many files
+    prepare.FEW = 0  # images that it would do without worker processes
     train.SAVE_EVERY = -1  # seconds: a checkpoint after each step
     with tempfile.TemporaryDirectory() as scratch:
         parent = Path(scratch)
         source = photos.draw(parent / "photos")
-        well = [check(preparation(source), parent, args)]
-        well += [check(training(parent / "preparation-whole"), parent, args)]
+        well = [check(preparation(source, workers), parent, args) for workers in (1, 2)]
+        well += [check(training(parent / "preparation by 1-whole"), parent, args)]
     return 0 if all(well) else 1
 
 

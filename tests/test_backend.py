@@ -4,6 +4,7 @@ import ctypes
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -222,3 +223,96 @@ def test_to_numpy_copies_from_the_device_and_leaves_host_arrays_alone():
     assert to_numpy(host) is host
     array = StandardArray(SimpleNamespace(__name__="library", asnumpy=lambda array: ("copied", array)))
     assert to_numpy(array) == ("copied", array)
+
+
+class LoggedCuda:
+    """A cupy.cuda that writes down, in order, who waits for what."""
+
+    def __init__(self):
+        self.log, self.events = [], 0
+        self.compute = LoggedStream(self, "compute")
+
+    def Device(self):
+        return nullcontext()
+
+    def Stream(self, *, non_blocking):
+        assert non_blocking, "it would wait for everything that the null stream does"
+        return LoggedStream(self, "copy")
+
+    def get_current_stream(self):
+        return self.compute
+
+    def alloc_pinned_memory(self, size):
+        return bytearray(2 * size)
+
+
+class LoggedStream:
+    def __init__(self, cuda, name):
+        self.cuda, self.name = cuda, name
+
+    def record(self):
+        self.cuda.events += 1
+        return LoggedEvent(self.cuda, self.name, self.cuda.events)
+
+    def wait_event(self, event):
+        self.cuda.log.append(f"{self.name} waits for {event.name}")
+
+    def synchronize(self):
+        self.cuda.log.append(f"the host waits for {self.name}")
+
+
+class LoggedEvent:
+    def __init__(self, cuda, stream, number):
+        self.cuda, self.name = cuda, f"event {number} of {stream}"
+
+    def synchronize(self):
+        self.cuda.log.append(f"the host waits for {self.name}")
+
+
+class LoggedArray:
+    """Memory of the device: only its length counts."""
+
+    def __init__(self, cuda, length):
+        self.cuda, self.length = cuda, length
+
+    def __getitem__(self, part):
+        return LoggedArray(self.cuda, part.stop)
+
+    def set(self, host, stream):
+        assert host.flags.c_contiguous
+        self.cuda.log.append(f"{stream.name} takes {host.tolist()} to {self.length}")
+
+
+def test_no_buffer_of_an_upload_is_used_before_its_last_use_has_ended():
+    cuda = LoggedCuda()
+    xp = SimpleNamespace(cuda=cuda, empty=lambda shape, dtype: LoggedArray(cuda, shape[0]))
+    uploader, log = backend.Uploader(xp, (3, 2)), cuda.log
+    assert log == []
+    uploader.host(3)[:] = 7
+    uploader.send()
+    assert uploader.received(lambda array: log.append(f"compute reads {array.length}") or "result") == "result"
+    assert log == [
+        "the host waits for event 1 of copy",
+        "copy waits for event 2 of compute",
+        "copy takes [[7, 7], [7, 7], [7, 7]] to 3",
+        "compute waits for event 3 of copy",
+        "compute reads 3",
+    ]
+    log.clear()
+    uploader.host(1)[:] = 8
+    uploader.send()
+    with pytest.raises(ZeroDivisionError):
+        uploader.received(lambda array: 1 / 0)
+    uploader.host(2)[:] = 9
+    uploader.send()
+    uploader.close()
+    assert log == [
+        "the host waits for event 3 of copy",
+        "copy waits for event 4 of compute",
+        "copy takes [[8, 8]] to 1",
+        "compute waits for event 5 of copy",
+        "the host waits for event 5 of copy",
+        "copy waits for event 6 of compute",
+        "copy takes [[9, 9], [9, 9]] to 2",
+        "the host waits for copy",
+    ]

@@ -1,6 +1,7 @@
 """A snapshot comes back bit for bit, or the file is refused in one line."""
 
 import json
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -92,8 +93,15 @@ def test_any_program_can_read_it(tmp_path, snapshot):
     assert len(modes) == 1, "as readable as any other file"
 
 
-def refused(path):
-    with pytest.raises(UserError, match="is not a whole checkpoint of minialex") as caught:
+def test_names_come_back_in_the_networks_order(tmp_path, snapshot):
+    snapshot.params = dict(reversed(snapshot.params.items()))
+    checkpoint.save(tmp_path / "a.safetensors", snapshot)
+    loaded = checkpoint.load(tmp_path / "a.safetensors", xp=np)
+    assert list(loaded.params) == list(snapshot.params) != sorted(snapshot.params)
+
+
+def refused(path, reason=""):
+    with pytest.raises(UserError, match=f"is not a whole checkpoint of minialex .*{reason}") as caught:
         checkpoint.load(path, xp=np)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
@@ -107,7 +115,25 @@ def test_a_file_cut_short(tmp_path, snapshot):
         refused(path)
 
 
-REST = {"config": {}, "epoch": 0, "step": 0, "history": [], "sums": {}}
+def test_a_changed_byte_wherever_it_is(tmp_path, snapshot):
+    path = tmp_path / "a.safetensors"
+    checkpoint.save(path, snapshot)
+    whole = path.read_bytes()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    assert header > 1000 and len(whole) > header + 1000
+    places = [*range(12), *range(12, header, 7), header - 1, header, *range(header, len(whole), 19), len(whole) - 1]
+    assert len(places) > 300
+    for place in places:
+        for flip in (0x01, 0x20, 0x80):  # 0x20: letters in hexadecimal change their case
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1 :])
+            refused(path, "begin" if 8 <= place < checkpoint.PLACE.start else "its checksum does not agree")
+    path.write_bytes(whole + b" ")
+    refused(path, "its checksum does not agree")
+    path.write_bytes(whole)
+    checkpoint.load(path, xp=np)
+
+
+REST = {"tensors": ["mean"], "config": {}, "epoch": 0, "step": 0, "history": [], "sums": {}}
 OTHERS = {
     "no metadata": ({"mean": np.ones(3)}, None),
     "another program's": ({"mean": np.ones(3)}, {"format": "pt"}),
@@ -121,8 +147,10 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("tensors, metadata", OTHERS.values(), ids=OTHERS.keys())
-def test_a_file_of_another_kind(tmp_path, tensors, metadata):
+def test_a_file_of_another_kind(tmp_path, tensors, metadata, monkeypatch):
     save_file(tensors, tmp_path / "other.safetensors", metadata)
+    refused(tmp_path / "other.safetensors", "begin")
+    monkeypatch.setattr(checkpoint, "_check_whole", lambda path: None)  # as if its checksum agreed
     refused(tmp_path / "other.safetensors")
 
 
@@ -144,14 +172,13 @@ def test_no_file_and_no_file_at_all(tmp_path):
 
 
 def test_a_full_disk_leaves_the_older_one_whole(tmp_path, snapshot, monkeypatch):
-    path, write_bytes = tmp_path / "best.safetensors", Path.write_bytes
+    path = tmp_path / "best.safetensors"
     checkpoint.save(path, snapshot)
 
-    def full(self, data):
-        write_bytes(self, data[:200])
+    def full(handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RunError, match="cannot write .*best.safetensors: No space left on device"):
         checkpoint.save(path, replace(snapshot, epoch=4))
     assert_equal(checkpoint.load(path, xp=np), snapshot)
@@ -180,6 +207,55 @@ def test_the_latest_also_within_an_epoch(tmp_path, snapshot):
     assert checkpoint.latest(tmp_path).name == "0010-0000000.safetensors"
     fill(tmp_path, snapshot, [(10, 2), (10, 11)])
     assert checkpoint.latest(str(tmp_path)).name == "0010-0000011.safetensors"
+
+
+def save_at(folder, snapshot, *places):
+    for epoch, step in places:
+        at = replace(snapshot, epoch=epoch, step=step)
+        checkpoint.save(folder / checkpoint.name_of(at), at)
+
+
+def damage(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    return bytes(data)
+
+
+def test_the_last_good_one_and_the_damaged_out_of_the_way(tmp_path, snapshot):
+    save_at(tmp_path, snapshot, (1, 0), (1, 5), (1, 9), (2, 0))
+    loaded, damaged = checkpoint.last_good(tmp_path, xp=np)
+    assert (loaded.epoch, loaded.step, damaged) == (2, 0, [])
+
+    damage(tmp_path / "0001-0000000.safetensors")  # older than the last good one: nobody looks at it
+    changed = [damage(tmp_path / name) for name in ("0002-0000000.safetensors", "0001-0000009.safetensors")]
+    loaded, damaged = checkpoint.last_good(str(tmp_path), xp=np)
+    assert (loaded.epoch, loaded.step) == (1, 5)
+    assert [path.name for path in damaged] == ["0002-0000000.safetensors.damaged", "0001-0000009.safetensors.damaged"]
+    assert [path.read_bytes() for path in damaged] == changed
+    assert checkpoint.latest(tmp_path).name == "0001-0000005.safetensors"
+    checkpoint.keep_newest(tmp_path, 0)
+    assert sorted(tmp_path.iterdir()) == sorted(damaged), "it is kept for whoever wants to look at it"
+
+
+def test_the_best_one_may_be_the_last_good_one(tmp_path, snapshot):
+    save_at(tmp_path, snapshot, (4, 0))
+    checkpoint.save(tmp_path / "best.safetensors", snapshot)
+    damage(tmp_path / "0004-0000000.safetensors")
+    loaded, damaged = checkpoint.last_good(tmp_path, xp=np)
+    assert_equal(loaded, snapshot)
+    assert len(damaged) == 1
+
+
+def test_no_good_one_at_all(tmp_path, snapshot):
+    save_at(tmp_path, snapshot, (1, 0), (2, 0))
+    for path in tmp_path.iterdir():
+        damage(path)
+    before = sorted(tmp_path.iterdir())
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(UserError, match="has no whole checkpoint: start anew"):
+            checkpoint.last_good(folder, xp=np)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize(

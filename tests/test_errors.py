@@ -43,9 +43,19 @@ def test_a_reader_that_has_gone_is_no_traceback():
     process.stderr.close()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+def test_output_into_a_full_disk_is_no_traceback():
+    program = "import sys\nfrom minialex.errors import main_status\n"
+    program += "sys.exit(main_status(lambda argv: print('a line', flush=True)))"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.stderr, done.returncode) == ("failed: cannot write the output: No space left on device\n", 1)
+
+
 def test_anything_else_is_a_bug_and_keeps_its_traceback():
-    with pytest.raises(ZeroDivisionError):
-        main_status(raising(ZeroDivisionError()))
+    for error in (ZeroDivisionError(), FileNotFoundError(2, "No such file")):
+        with pytest.raises(type(error)):
+            main_status(raising(error))
 
 
 @pytest.mark.parametrize("returned, status", [(None, 0), (0, 0), (3, 3)])

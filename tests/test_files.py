@@ -2,11 +2,16 @@
 
 import errno
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from minialex.errors import RunError
-from minialex.files import write_atomically
+from minialex.errors import RunError, UserError
+from minialex.files import LOCK, alone_in, write_atomically
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -81,3 +86,60 @@ def test_content_is_on_disk_before_its_name(path, monkeypatch):
     write_atomically(path, lambda temporary: (temporary.write_text("new"), done.append("write")))
     folder = ["fsync"] if os.name == "posix" else []
     assert done == ["write", "fsync", "replace", *folder]
+
+
+# One writer a folder
+
+
+def test_a_second_writer_is_refused_while_the_first_is_there(tmp_path):
+    folder = tmp_path / "runs" / "new"
+    with alone_in(folder):
+        (folder / "kept").touch()
+        with pytest.raises(UserError, match="new is in use by another process"), alone_in(folder):
+            raise AssertionError("two at once")
+        with alone_in(tmp_path / "runs" / "other"):
+            pass
+    with alone_in(str(folder)):
+        assert {path.name for path in folder.iterdir()} - {LOCK} == {"kept"}
+
+
+def test_it_is_free_again_after_an_error(tmp_path):
+    with pytest.raises(OSError, match="^of the block$"), alone_in(tmp_path):
+        raise OSError("of the block")
+    with alone_in(tmp_path):
+        pass
+
+
+def test_the_lock_goes_with_a_killed_process(tmp_path):
+    code = f"from minialex.files import alone_in\nwith alone_in({str(tmp_path)!r}): print('in', flush=True); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, **pipes)
+    with process:
+        assert process.stdout.readline().strip() == b"in"
+        with pytest.raises(UserError, match="in use"), alone_in(tmp_path):
+            pass
+        process.kill()
+    with alone_in(tmp_path):
+        pass
+
+
+def test_half_written_files_are_swept_and_only_by_the_one_writer(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    half = [tmp_path / ".log.jsonl.1.tmp", tmp_path / "checkpoints" / ".best.safetensors.77.tmp"]
+    mine = [tmp_path / "log.jsonl", tmp_path / "notes.tmp", tmp_path / ".hidden"]
+    with alone_in(tmp_path):
+        for path in half + mine:
+            path.touch()
+        with pytest.raises(UserError), alone_in(tmp_path):
+            pass
+        assert all(path.exists() for path in half)
+    with alone_in(tmp_path):
+        assert not any(path.exists() for path in half) and all(path.exists() for path in mine)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("here first")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match="cannot make .*file"), alone_in(folder):
+            pass
+    assert (tmp_path / "file").read_text() == "here first"

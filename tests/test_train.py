@@ -258,6 +258,44 @@ def test_resume_names_what_differs(packed, tmp_path):
     assert train.resume(replace(config, data="moved", words=("x", "y", "z")), tmp_path, xp=np).epoch == 1
 
 
+def damaged(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 4
+    path.write_bytes(data)
+    return path
+
+
+def test_a_damaged_checkpoint_is_named_and_the_last_good_one_goes_on_when_asked(
+    packed, whole, tmp_path, monkeypatch, after_step, capsys
+):
+    config, folder = config_of(packed, epochs=2), tmp_path / "checkpoints"
+    monkeypatch.setattr(train, "SAVE_EVERY", -1)
+    after_step(13, send(signal.SIGTERM))
+    with pytest.raises(Stopped):
+        trainer(packed, tmp_path, config).run()
+    path = damaged(checkpoint.latest(folder))
+    with pytest.raises(UserError, match=f"{path.name} is not a whole .*; --resume last-good goes on from the newest"):
+        train.resume(config, tmp_path, xp=np)
+    assert checkpoint.latest(folder) == path
+
+    snapshot = train.resume(config, tmp_path, xp=np, last_good=True)
+    assert (snapshot.epoch, snapshot.step) == (1, 4)
+    assert f"a damaged checkpoint was set aside: {path}.damaged" in capsys.readouterr().out
+    trainer(packed, tmp_path, config, snapshot).run()
+    assert_same(newest(tmp_path), newest(whole))
+    assert path.with_name(f"{path.name}.damaged").exists()
+
+
+def test_a_run_killed_between_a_checkpoint_and_the_removal_of_another_catches_up(packed, tmp_path, monkeypatch):
+    config = config_of(packed, epochs=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(train.checkpoint, "keep_newest", lambda *_: None)
+        trainer(packed, tmp_path, config).run()
+    resumed(packed, tmp_path, config).run()
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["0002-0000000.safetensors", "0003-0000000.safetensors", "best.safetensors"]
+
+
 # What it leaves
 
 

@@ -57,28 +57,22 @@ class Preprocessing:
         images: uint8 (N,256,256,3), RGB.  noise: (P,3) in pixels, added to every pixel of a patch, or None.
         Returns x (P,size,size,3) of `dtype`, of the images' library.
         """
-        xp, size, order = xp_of(images), patches.size, slice(None, None, 1 if self.order == "RGB" else -1)
-        parts = self._mean_parts(xp, size, order, dtype)
+        xp, size = xp_of(images), patches.size
+        order = slice(None, None, 1 if self.order == "RGB" else -1)
+        part, colour = self._mean_parts(xp, size, order, dtype), self._colour(xp, size, order, noise, divisor, dtype)
         x = xp.empty((len(patches), size, size, 3), dtype)
-        lines = x.reshape(len(patches), size, size * 3)  # a view: sums along three channels are slow, along a line fast
-        shift = None if noise is None else xp.tile(xp.asarray(noise[:, order].astype(dtype)), size)  # (P,size 3)
-        factor = np.tile(np.asarray(self.scale)[order] / divisor, size).astype(dtype)  # (size 3,)
-        factor = None if (factor == 1).all() else xp.asarray(factor)
         places = zip(patches.image.tolist(), patches.offsets.tolist(), patches.mirrored.tolist(), strict=True)
-        for p, (image, (top, left), mirrored) in enumerate(places):
-            out, line = x[p], lines[p]
-            patch = images[image, top : top + size, left : left + size, order]
-            _cast(patch[:, ::-1] if mirrored else patch, out)
-            out -= parts(top, left, mirrored)
-            if shift is not None:
-                line += shift[p]
-            if factor is not None:
-                line *= factor
+        for p, (image, (top, left), mirrored) in enumerate(places):  # all of one patch, while it is in the cache
+            out = x[p]
+            patch = images[image, top : top + size, left : left + size]
+            _cast(patch.copy()[:, ::-1, order] if mirrored else patch[..., order], out)
+            out -= part(top, left, mirrored)
+            colour(p, out)
         return x
 
     def _mean_parts(self, xp, size: int, order: slice, dtype):
         """The function (top, left, mirrored) -> the part of the mean image to subtract from such a patch."""
-        mean = xp.ascontiguousarray(xp.asarray(self.mean)[..., order].astype(dtype))
+        mean = xp.ascontiguousarray(xp.asarray(self.mean)[..., order].astype(dtype, copy=False))
         if self.central:
             middle = (SIDE - size) // 2
             part = mean[middle : middle + size, middle : middle + size]
@@ -91,11 +85,31 @@ class Preprocessing:
 
         return part_at
 
+    def _colour(self, xp, size: int, order: slice, noise, divisor: float, dtype):
+        """The function (p, out) that adds patch p's noise to out (size,size,3), and scales and divides it, in place."""
+        factor = (np.asarray(self.scale)[order] / divisor).astype(dtype)
+        factor = None if (factor == 1).all() else xp.tile(xp.asarray(factor), size)  # (size 3,)
+        shift = None if noise is None else xp.tile(xp.asarray(noise[:, order].astype(dtype)), size)  # (P,size 3)
+
+        def colour(p, out):
+            line = out.reshape(size, size * 3)  # the same memory: NumPy is slow along three channels, fast along a line
+            if shift is not None:
+                line += shift[p]
+            if factor is not None:
+                line *= factor
+
+        return colour
+
 
 def _cast(patch, out) -> None:
-    """Copy uint8 pixels into `out` of another type; NumPy reads planes backwards faster than triples of bytes."""
-    if patch.strides[1:] == (3, 1):
-        out[...] = patch
-    else:
+    """Copy uint8 pixels into `out` of another type.
+
+    NumPy reads planes backwards five times faster than triples of bytes, and from a copy, which is in the processor's
+    cache, twice as fast again.
+    """
+    if patch.strides[1:] != (3, 1):
+        xp = xp_of(patch)
+        read, patch = patch, xp.empty(patch.shape, patch.dtype)
         for channel in range(3):
-            out[:, :, channel] = patch[:, :, channel]
+            patch[:, :, channel] = read[:, :, channel]
+    out[...] = patch

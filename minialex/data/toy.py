@@ -333,6 +333,10 @@ class ToyItem:
         """Where it would lie in a folder of classes."""
         return f"{self.split}/{CLASSES[self.label]}/{self.index:05d}.png"
 
+    @property
+    def size(self) -> int:
+        return len(self.read())
+
     def read(self) -> bytes:
         """The bytes of a PNG file."""
         file = io.BytesIO()

@@ -1,6 +1,7 @@
 """Weights in and out: torchvision's alexnet and ONNX files in, ONNX files of every variant out.
 
 layout.py       the order of axes, ours and theirs; which width a set of sizes is
+convention.py   what a network's input has to be, and how a file says so
 torchvision.py  its state dict is our `owt`
 onnx_export.py  layer record -> nodes
 onnx_chain.py   a graph as a chain of nodes, and its constants
@@ -17,8 +18,9 @@ from minialex.data.packed import open_packed
 from minialex.data.preprocess import Preprocessing
 from minialex.errors import UserError
 from minialex.files import write_atomically
+from minialex.interop.convention import describe
 from minialex.interop.layout import Weights, adopt
-from minialex.interop.onnx_export import describe, to_model
+from minialex.interop.onnx_export import to_model
 from minialex.interop.onnx_import import read_onnx
 from minialex.interop.torchvision import read_safetensors, read_state_dict
 

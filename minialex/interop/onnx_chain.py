@@ -8,6 +8,7 @@ import numpy as np
 
 from minialex.interop.onnx_export import onnx_package
 
+DOMAINS = ("", "ai.onnx")  # two names of ONNX itself
 CONSTANTS = ("Constant", "ConstantOfShape")
 LARGEST = 2**28  # elements, 1 GB: a few bytes can ask for any number of them
 
@@ -31,6 +32,7 @@ class Chain:
 
     @classmethod
     def of(cls, model) -> "Chain":
+        """A model at its input. Raises ValueError where that is no image of known size."""
         graph = model.graph
         stored = {tensor.name: tensor for tensor in graph.initializer}
         stored.update({node.output[0]: node for node in graph.node if node.op_type in CONSTANTS})
@@ -45,9 +47,10 @@ class Chain:
         return cls(nodes, stored, images[0].name, shape, outputs, shape[1])
 
     def take(self, op: str):
-        """The next node, which has to be an `op` over the last value."""
+        """The next node, which has to be an `op` of ONNX over the last value."""
         node = self.nodes.popleft() if self.nodes else None
-        if node is None or node.op_type != op or self.value not in node.input:
+        first = list(node.input)[: 2 if op in ("Mul", "Div") else 1] if node else []
+        if self.value not in first or node.op_type != op or node.domain not in DOMAINS:
             raise ValueError(f"expected {op} of {self.value!r}, got {told(node)}")
         self.value = node.output[0]
         return node
@@ -60,7 +63,10 @@ class Chain:
             raise ValueError(f"{told(node)} has {name!r} for input {place}, which is not stored in the file")
         if isinstance(stored, onnx_package().TensorProto):
             return _array(stored)
-        value = _array(attributes(stored, value=None)["value"])
+        value = attributes(stored, value=None)["value"]
+        if value is None:
+            raise ValueError(f"{name!r} is a constant without a tensor")
+        value = _array(value)
         if stored.op_type == "Constant":
             return value
         shape = tuple(self.constant(stored, 0).tolist())

@@ -5,8 +5,6 @@ name, and its weights our names of them. Operator set 15 (2021): before 14, noth
 says that it is in its testing form.
 """
 
-import base64
-import json
 from dataclasses import dataclass, field
 from functools import singledispatch
 
@@ -15,12 +13,12 @@ import numpy as np
 from minialex import __version__, alexnet
 from minialex.data.preprocess import Preprocessing
 from minialex.errors import UserError
+from minialex.interop.convention import METADATA, declaration, describe
 from minialex.interop.layout import input_shapes, to_theirs
 from minialex.layers import LRN, BatchNorm, Conv, Dropout, Flatten, Layer, Linear, MapNorm, MaxPool, ReLU
 from minialex.ops.windows import pad_pairs, pair
 
 OPSET, IR_VERSION = 15, 8  # and the file format that came with it
-METADATA = "minialex"  # the key of what we know beside the graph, as JSON
 
 
 def onnx_package():
@@ -130,7 +128,7 @@ def _(layer: MaxPool, graph: Graph) -> None:
 @add.register
 def _(layer: BatchNorm, graph: Graph) -> None:
     tensors = graph.parameters(layer, "gamma", "beta", "mean", "var")
-    graph.node("BatchNormalization", layer.name, *tensors, epsilon=layer.eps, momentum=layer.momentum)
+    graph.node("BatchNormalization", layer.name, *tensors, epsilon=layer.eps)
 
 
 @add.register
@@ -158,7 +156,8 @@ def to_model(net: alexnet.Network, params: dict, state: dict, preprocessing: Pre
     """The ONNX model of a network in float32, with NumPy arrays params and state, and what its input has to be."""
     helper, FLOAT = onnx_package().helper, onnx_package().TensorProto.FLOAT
     graph = Graph({**params, **state})
-    for layer, graph.shape in input_shapes(net):
+    for layer, shape in input_shapes(net):
+        graph.shape = shape
         add(layer, graph)
     graph.nodes[-1].output[0] = "logits"
     H, W, C = net.input_shape
@@ -172,28 +171,5 @@ def to_model(net: alexnet.Network, params: dict, state: dict, preprocessing: Pre
         producer_name="minialex",
         producer_version=__version__,
     )
-    helper.set_model_props(model, {METADATA: json.dumps(metadata(preprocessing, classes, words))})
+    helper.set_model_props(model, {METADATA: declaration(preprocessing, classes, words)})
     return model
-
-
-def metadata(preprocessing: Preprocessing, classes, words) -> dict:
-    """What travels with the weights: class names and the input convention.
-
-    The mean image (256,256,3) is base64 of little-endian float32, or three numbers where it is one colour.
-    """
-    mean = np.asarray(preprocessing.mean, "<f4")
-    plain = bool((mean == mean[0, 0]).all())
-    return {
-        "classes": list(classes),
-        "words": list(words),
-        "preprocessing": preprocessing.options(),
-        "mean": mean[0, 0].tolist() if plain else base64.b64encode(mean.tobytes()).decode("ascii"),
-    }
-
-
-def describe(preprocessing: Preprocessing) -> str:
-    """The input convention as a sentence."""
-    colour = np.asarray(preprocessing.mean).mean(axis=(0, 1), dtype="float64")
-    minus = " ".join(f"{value:.3f}" for value in colour)
-    scale = "" if set(preprocessing.scale) == {1.0} else f", times {' '.join(f'{f:.6f}' for f in preprocessing.scale)}"
-    return f"{preprocessing.order} channels; of pixels 0..255: minus a mean of R G B {minus}{scale}"

@@ -4,29 +4,24 @@ The graph itself decides, not what the file says about itself. Read are chains o
 onnx_export.py writes them, and those of other programs that come to the same, such as the model zoo's bvlcalexnet.
 """
 
-import base64
-import json
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from itertools import zip_longest
 from math import prod
 from pathlib import Path
 
-import numpy as np
-
 from minialex import alexnet
-from minialex.data.preprocess import Preprocessing
 from minialex.errors import UserError, one_line
-from minialex.interop import torchvision
+from minialex.interop.convention import METADATA, assumed, declared
 from minialex.interop.layout import Weights
-from minialex.interop.onnx_chain import Chain, attributes, only, told
-from minialex.interop.onnx_export import METADATA, onnx_package
+from minialex.interop.onnx_chain import DOMAINS, Chain, attributes, only, told
+from minialex.interop.onnx_export import onnx_package
 from minialex.layers import LRN, BatchNorm, Conv, Dropout, Flatten, Layer, Linear, MapNorm, MaxPool, ReLU
 from minialex.ops.windows import output_size, pad_pairs, pair
 
 LOWEST_OPSET = 7  # before it, dropout and batch normalisation trained unless told otherwise
-HOSTILE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)  # what odd bytes lead to
-IMAGENET_MEAN = (122.679, 116.669, 104.007)  # R, G, B: what Caffe's models subtract
+# What odd bytes lead to; the last where a constant is made from itself.
+HOSTILE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
 
 
 def read_onnx(path: Path) -> Weights:
@@ -40,11 +35,14 @@ def read_onnx(path: Path) -> Weights:
     size = alexnet.build(variant).input_shape[0]
     sizes = f"its graph is for {chain.size}x{chain.size} pixels, {variant} for {size}x{size}, at which it is used"
     notes = [sizes] if chain.size != size else []
-    declared = declaration(path, model)
-    if declared is None:
-        preprocessing, note = assumption(variant)
+    text = next((entry.value for entry in model.metadata_props if entry.key == METADATA), None)
+    if text is None:
+        preprocessing, note = assumed(variant)
         return Weights(variant, chain.tensors, preprocessing, notes=(*notes, note))
-    return Weights(variant, chain.tensors, *declared, notes=tuple(notes))
+    try:
+        return Weights(variant, chain.tensors, *declared(text), notes=tuple(notes))
+    except (UserError, *HOSTILE) as error:
+        raise UserError(f"{path}: its metadata {METADATA!r} are damaged ({one_line(error)})") from error
 
 
 def load(path: Path):
@@ -56,7 +54,7 @@ def load(path: Path):
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except Exception as error:  # whatever protobuf makes of strange bytes
         raise UserError(f"{path} is no whole ONNX file, nor safetensors or .pth ({one_line(error)})") from error
-    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    opset = max((entry.version for entry in model.opset_import if entry.domain in DOMAINS), default=0)
     highest = onnx.defs.onnx_opset_version()
     if not LOWEST_OPSET <= opset <= highest:
         raise UserError(f"{path} has ONNX operator set {opset}: {LOWEST_OPSET} to {highest} can be read")
@@ -175,7 +173,7 @@ def read_reshape(chain: Chain) -> Flatten:
 
 def read_gemm(chain: Chain) -> Linear:
     node = chain.take("Gemm")
-    given = attributes(node, ("broadcast",), alpha=1.0, beta=1.0, transA=0, transB=0)
+    given = attributes(node, alpha=1.0, beta=1.0, transA=0, transB=0)
     only(node, given, alpha=1.0, beta=1.0, transA=0)
     name = chain.next_name("fc", 6)
     chain.keep(node, name, "W b")
@@ -282,38 +280,3 @@ def form(layer: Layer) -> str:
         case Linear():
             return "linear"
     return type(layer).__name__
-
-
-# The input convention
-
-
-def declaration(path: Path, model) -> tuple[Preprocessing, tuple, tuple] | None:
-    """Preprocessing, classes and words as our metadata tell them, or None without. UserError for damaged ones."""
-    text = next((entry.value for entry in model.metadata_props if entry.key == METADATA), None)
-    if text is None:
-        return None
-    try:
-        facts = json.loads(text)
-        mean, classes, words = facts["mean"], tuple(facts["classes"]), tuple(facts["words"])
-        if not all(isinstance(name, str) for name in classes + words):
-            raise ValueError("its classes have names that are no text")
-        if isinstance(mean, str):
-            image = np.frombuffer(base64.b64decode(mean, validate=True), "<f4").reshape(256, 256, 3)
-        else:
-            image = np.broadcast_to(np.array(mean, "float32").reshape(3), (256, 256, 3))
-        if not np.isfinite(image).all():
-            raise ValueError("its mean is not finite")
-        return Preprocessing.from_config(np.array(image, "float32"), facts), classes, words
-    except (UserError, RecursionError, *HOSTILE) as error:
-        raise UserError(f"{path}: its metadata {METADATA!r} are damaged ({one_line(error)})") from error
-
-
-def assumption(variant: str) -> tuple[Preprocessing, str]:
-    """What a file of another program is taken to want of its input, and how that is said."""
-    if variant == "owt":
-        return torchvision.convention(), "how its images are prepared it does not say: torchvision's way is assumed"
-    mean = np.array(np.broadcast_to(np.float32(IMAGENET_MEAN), (256, 256, 3)))
-    order = "BGR" if variant == "caffe" else "RGB"
-    return Preprocessing(
-        mean, order=order
-    ), f"how its images are prepared it does not say: Caffe's mean, {order}, is assumed"

@@ -1,13 +1,12 @@
-"""torchvision's alexnet is our `owt`: its state dict, and the input that it was trained on."""
+"""torchvision's alexnet, which is our `owt`: its state dict, from a safetensors file or a .pth."""
 
 import pickle
 from pathlib import Path
 
-import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from minialex.data.preprocess import Preprocessing
 from minialex.errors import UserError, one_line
+from minialex.interop import convention
 from minialex.interop.layout import Weights
 
 # Their modules by their place in two nn.Sequential, ours by the paper's layers.
@@ -26,14 +25,6 @@ NAMES = {
     for theirs, ours in MODULES.items()
     for long, short in (("weight", "W"), ("bias", "b"))
 }
-# (x / 255 - mean) / std of RGB images, the convention of all of torchvision's models.
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-def convention() -> Preprocessing:
-    """torchvision's input in our terms: (pixel - 255 mean) / (255 std)."""
-    mean = np.broadcast_to(np.float32([255 * value for value in MEAN]), (256, 256, 3))
-    return Preprocessing(mean=np.array(mean), scale=tuple(1 / (255 * value) for value in STD), order="RGB")
 
 
 def read_safetensors(path: Path) -> Weights:
@@ -65,8 +56,8 @@ def read_state_dict(path: Path) -> Weights:
 
 
 def _weights(tensors: dict) -> Weights:
-    note = "torchvision's alexnet, and its way to prepare images"
-    return Weights("owt", {NAMES[name]: value for name, value in tensors.items()}, convention(), notes=(note,))
+    ours = {NAMES[name]: value for name, value in tensors.items()}
+    return Weights("owt", ours, convention.torchvision(), notes=("its input is torchvision's",))
 
 
 def _check_keys(path: Path, keys: set) -> None:

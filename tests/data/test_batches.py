@@ -220,6 +220,25 @@ def test_copies_under_way_are_waited_for_when_the_consumer_stops_early():
     assert [one.done for one in streams] == [2, 2, 2]
 
 
+def test_a_copy_that_begins_while_the_consumer_stops_is_waited_for_too():
+    reading, xp, streams = threading.Event(), StandIn(), []
+
+    class Slow(FakeSplit):
+        def images(self, indices, *, out=None):
+            if epoch_order(23, 3, 2)[5] in indices:  # the second batch
+                reading.set()
+                time.sleep(0.05)
+            return super().images(indices, out=out)
+
+    plain = xp.cuda.Stream
+    xp.cuda.Stream = lambda **kwargs: streams.append(plain(**kwargs)) or streams[-1]
+    stream = train_batches(Slow(), Preprocessing(MEAN), **ARGUMENTS, xp=xp)
+    next(stream)
+    assert reading.wait(timeout=5)
+    stream.close()
+    assert len(streams[1].queue) == streams[1].done == 2
+
+
 # How they are made
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import tarfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -221,6 +222,36 @@ def test_damaged_bytes_give_an_image_or_a_reason(noise, format, at):
         assert image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
 
 
+def by_pillow(data: bytes) -> np.ndarray | None:
+    try:
+        return np.array(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+    except (OSError, SyntaxError):
+        return None
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": "4:4:4"}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("shape", [(37, 50, 3), (64, 64), (1, 1, 3)])
+def test_jpegs_are_taken_from_the_fast_decoder_and_are_pillows(monkeypatch, shape, options):
+    data = encode(np.sort(random_pixels(*shape), axis=0), "JPEG", quality=90, **options)
+    pillow = by_pillow(data)
+    monkeypatch.setattr(module, "_to_rgb", None)  # Pillow's pixels are not asked for
+    image, notes = decode(data)
+    assert np.abs(image - pillow).max() <= 2 and notes == (("grey",) if len(shape) == 2 else ())
+
+
+@settings(max_examples=200)
+@given(st.integers(2, 1500), st.binary(min_size=1, max_size=3))
+def test_a_damaged_jpeg_is_read_or_refused_as_pillow_does(at, noise):
+    data = bytearray(encode(np.sort(random_pixels(40, 60, 3), axis=1), "JPEG"))
+    data[at : at + len(noise)] = noise
+    pillow = by_pillow(bytes(data))
+    if pillow is None:
+        with pytest.raises(BrokenImage):
+            decode(bytes(data))
+    else:
+        assert np.abs(decode(bytes(data))[0] - pillow).max() <= 4
+
+
 def test_a_lack_of_memory_is_not_the_images_fault(monkeypatch):
     def fail(image):
         raise MemoryError
@@ -261,7 +292,39 @@ def test_the_central_square_keeps_its_shape(H, W):
     assert (out[..., 2] == 77).all()
 
 
-def test_resizing_the_square_is_resizing_all_and_cropping():
-    image = random_pixels(128, 192, 3)
-    whole = np.array(Image.fromarray(image).resize((384, 256), Image.Resampling.BILINEAR)).astype(int)
-    assert abs(whole[:, 64:320] - resize_crop(image))[:, 2:-2].max() <= 1
+def resize_all_then_crop(image: np.ndarray) -> np.ndarray:
+    """torchvision's Resize(256) and CenterCrop(256), as its documentation has them, by Pillow."""
+    H, W = image.shape[:2]
+    size = (256, int(256 * H / W)) if W <= H else (int(256 * W / H), 256)
+    left, top = (int(round((side - 256) / 2)) for side in size)
+    resized = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(resized.crop((left, top, left + 256, top + 256)))
+
+
+@pytest.fixture(params=["cykooz-resizer", "Pillow"])
+def resizer(request, monkeypatch):
+    """With the fast resizer where there is one, and without."""
+    if request.param == "Pillow":
+        monkeypatch.setattr(module, "Resizer", None)
+    elif module.Resizer is None:
+        pytest.skip("cykooz-resizer is not installed")
+
+
+SHAPES = [(256, 256), (375, 500), (500, 333), (257, 256), (300, 1999), (1200, 901), (56, 75), (1, 3), (7, 1)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_resizing_the_square_is_resizing_all_and_cropping(resizer, shape):
+    image = random_pixels(*shape, 3)
+    off = np.abs(resize_crop(image).astype(int) - resize_all_then_crop(image))
+    assert off.max() <= 2 and off.mean() <= 0.3
+
+
+def test_photographs_are_within_four_grey_levels_of_pillows(real_data, resizer):
+    with tarfile.open(real_data / "imagenet_samples" / "imagenet_samples_97.tar") as tar:
+        photos = [tar.extractfile(member).read() for member in tar if member.isreg()]
+    assert len(photos) == 97
+    for data in photos:
+        expected = resize_all_then_crop(np.array(Image.open(io.BytesIO(data)).convert("RGB")))
+        off = np.abs(resize_crop(decode(data)[0]).astype(int) - expected)
+        assert off.max() <= 4 and off.mean() <= 0.5

@@ -94,6 +94,10 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
 
+def longer(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"x")
+
+
 @pytest.mark.parametrize(
     ("damage", "found"),
     [
@@ -115,6 +119,7 @@ def cut(path: Path) -> None:
         (lambda folder: edit_index(folder, lambda index: index["shards"]["train"].pop()), "not int64 .8,"),
         (lambda folder: (folder / "train-00002.npy").unlink(), "train-00002.npy cannot be read"),
         (lambda folder: cut(folder / "train-00002.npy"), "train-00002.npy cannot be read"),
+        (lambda folder: longer(folder / "train-00002.npy"), "train-00002.npy cannot be read .it has 393345 bytes"),
         (lambda folder: (folder / "val-00000.npy").write_bytes(b""), "val-00000.npy cannot be read"),
         (lambda folder: np.save(folder / "val-00000.npy", np.array([{}])), "holds object"),
         (lambda folder: np.save(folder / "val-00000.npy", np.zeros((3, 256, 256, 3))), "holds float64"),
@@ -175,7 +180,9 @@ def test_images_are_read_into_what_is_given(packed_folder):
     assert train.images([9, 1], out=out) is out
     np.testing.assert_array_equal(out, train.images([9, 1]))
     subset = Subset(train, np.array([1, 9]))
-    assert subset.images([1, 0], out=np.zeros_like(out)).tobytes() == out.tobytes()
+    other = np.zeros_like(out)
+    assert subset.images([1, 0], out=other) is other
+    np.testing.assert_array_equal(other, out)
 
 
 def test_words_are_those_of_the_source_or_the_names(copy):

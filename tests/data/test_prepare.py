@@ -1,22 +1,32 @@
 """Preparation that survives what happens to it."""
 
+import functools
+import io
 import json
+import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
+import threading
 import time
+import zlib
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 from minialex.data import prepare as module
 from minialex.data.decode import decode, resize_crop
 from minialex.data.packed import open_packed, verify
-from minialex.data.prepare import default_cache, fingerprint, main, open_data, prepare
+from minialex.data.prepare import default_cache, fingerprint, open_data, prepare, report
 from minialex.data.sources import open_source
-from minialex.errors import RunError, UserError, main_status
+from minialex.errors import RunError, UserError
+from minialex.files import LOCK, alone_in
+from tests.data.conftest import png
 
 # Preparation
 
@@ -31,7 +41,7 @@ def source(folder, small_shards):
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != LOCK}
 
 
 def test_the_packed_set_holds_every_image_that_can_be_read(source, tmp_path, capsys):
@@ -51,10 +61,111 @@ def test_the_packed_set_holds_every_image_that_can_be_read(source, tmp_path, cap
     verify(tmp_path / "packed")
 
 
-def test_the_bytes_do_not_depend_on_the_workers(source, tmp_path):
-    for workers in (1, 4):
-        prepare(source, tmp_path / str(workers), workers=workers, progress=False)
-    assert contents(tmp_path / "1") == contents(tmp_path / "4")
+def test_the_bytes_do_not_depend_on_the_worker_processes(source, tmp_path, monkeypatch, capsys):
+    prepare(source, tmp_path / "1", workers=1, progress=False)
+    alone = capsys.readouterr().err
+    monkeypatch.setattr(module, "FEW", 0)
+    prepare(source, tmp_path / "2", workers=2, progress=False)
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+    assert capsys.readouterr().err == alone  # names what was left out
+    assert not multiprocessing.active_children()
+
+
+def test_statistics_are_those_of_the_training_pixels(source, tmp_path):
+    packed = prepare(source, tmp_path / "packed", progress=False)
+    pixels = packed.train.images(range(9)).reshape(-1, 3).astype(np.float64)
+    np.testing.assert_allclose(packed.index["covariance"], np.cov(pixels.T, bias=True), rtol=1e-12)
+    for split in ("train", "val"):
+        images = getattr(packed, split).images(range(len(getattr(packed, split))))
+        crc32 = np.load(tmp_path / "packed" / f"{split}-crc32.npy")
+        assert crc32.dtype == np.uint32 and crc32.tolist() == [zlib.crc32(image.tobytes()) for image in images]
+        assert f"{split}-crc32.npy" in packed.index["files"]
+
+
+def test_sums_are_exact_at_a_shard_of_white_images():
+    white = np.full((2, 256, 256, 3), 255, np.uint8)
+    _, image, products = module._figures(white)
+    assert (image == 510).all() and (products == 2 * 256 * 256 * 255**2).all()
+    assert 1024 * 255 <= np.iinfo(image.dtype).max, "the largest shard"
+    assert 1_281_167 * 256 * 256 * 255**2 < 2**53, "the products of all of ImageNet"
+
+
+def test_a_shard_is_what_numpy_saves(source, tmp_path):
+    prepare(source, tmp_path / "packed", progress=False)
+    for path in (tmp_path / "packed").glob("*-0*.npy"):
+        file = io.BytesIO()
+        np.save(file, np.load(path))
+        assert path.read_bytes() == file.getvalue()
+
+
+def test_few_images_make_smaller_shards(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SHARD", 1024)
+
+    def sizes(train, val):
+        many = SimpleNamespace(splits={"train": range(train), "val": range(val)})
+        return {len(part.items) for part in module._parts(many, tmp_path)}
+
+    assert sizes(512, 256) == {256}
+    assert sizes(1_281_167, 50_000) == {1024, 1_281_167 % 1024, 50_000 % 1024}
+
+
+def test_the_index_tells_what_else_is_known(source, folder, tmp_path):
+    (folder / "train" / "cat" / "0.png").write_bytes(png((31, 400, 3)))
+    (folder / "train" / "cat" / "1.png").write_bytes(png((32, 400, 3)))
+    source = replace(open_source(folder), words=("a", "b", "c"), remarks=("odd: 3",))
+    index = prepare(source, tmp_path / "packed", progress=False).index
+    assert index["words"] == ["a", "b", "c"] and index["remarks"] == ["odd: 3"] and index["format"] == 2
+    assert index["tiny"]["train/cat/0.png"] == "400x31" and "train/cat/1.png" not in index["tiny"]
+
+
+def test_a_report_of_all_that_is_unusual(source, tmp_path):
+    packed = prepare(source, tmp_path / "packed", progress=False)
+    packed.index.update(remarks=["two classes have fewer images than ImageNet's"])
+    assert report(packed).splitlines() == [
+        f"{tmp_path / 'packed'}: 3 classes, 9 train and 3 val images",
+        "converted, grey: 2: train/ape/3.png, train/cat/3.png",
+        "kept, though tiny: 12: train/ape/0.png 12x5, train/ape/1.png 11x6, train/ape/3.png 9x8, ...",
+        f"left out: 1: {BROKEN} (image file is truncated)",
+        "two classes have fewer images than ImageNet's",
+    ]
+
+
+def test_too_many_broken_images_stop_it_early_and_keep_what_is_finished(source, folder, tmp_path, decoded):
+    for name in ("ape/0", "ape/1", "cat/2"):
+        (folder / "train" / f"{name}.png").write_bytes(b"\x89PNG")
+    source = open_source(folder)
+    with pytest.raises(RunError, match="3 of 4 images cannot be read .--max-rejected is 2.; the same command goes on"):
+        prepare(source, tmp_path / "packed", max_rejected=2, progress=False)
+    assert len(decoded) == 4 and (tmp_path / "packed" / "train-00000.json").exists()
+    decoded.clear()
+    assert len(prepare(source, tmp_path / "packed", max_rejected=4, progress=False).train) == 6
+    assert len(decoded) == 9
+
+
+def test_a_hundred_or_one_in_a_hundred_may_be_broken():
+    part = SimpleNamespace(split="val", items=range(500))
+
+    def gather(rejected, limit):
+        record = {"rejected": {str(k): "broken" for k in range(rejected)}}
+        shard = SimpleNamespace(record=record, crc32=[])
+        return module._gather([(0, shard)], [part], tqdm(disable=True), limit)
+
+    gather(100, 100)
+    with pytest.raises(RunError, match="101 of 500"):
+        gather(101, 100)
+    assert (module._limit(500, None), module._limit(20_000, None), module._limit(20_000, 3)) == (100, 200, 3)
+
+
+def test_a_second_preparation_of_the_same_folder_is_refused(source, tmp_path):
+    with alone_in(tmp_path / "packed"), pytest.raises(UserError, match="is in use by another process"):
+        prepare(source, tmp_path / "packed", progress=False)
+
+
+def test_a_worker_that_dies_is_told(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "FEW", 0)
+    monkeypatch.setattr(module, "_start_worker", functools.partial(os._exit, 1))
+    with pytest.raises(RunError, match="a worker process died .*; the same command goes on"):
+        prepare(source, tmp_path / "packed", workers=2, progress=False)
 
 
 @pytest.fixture
@@ -129,6 +240,24 @@ def test_killed_in_the_middle_and_run_again(source, folder, tmp_path, decoded):
     assert files == contents(tmp_path / "whole")
 
 
+ORPHANS = """
+import sys, time
+from minialex.data import prepare
+prepare.FEW, prepare.SHARD = 0, 4
+prepare._gather = lambda shards, *rest: print(next(shards)[0], flush=True) or time.sleep(60)
+prepare.prepare(prepare.open_source(sys.argv[1]), sys.argv[2], workers=2, progress=False)
+"""
+
+
+def test_workers_end_with_a_parent_that_was_killed(source, folder, tmp_path):
+    command = [sys.executable, "-c", ORPHANS, str(folder), str(tmp_path / "killed")]
+    environment = os.environ | {"PYTHONPATH": str(Path(module.__file__).parents[2])}
+    child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+    assert child.stdout.readline().strip().isdigit()
+    child.kill()
+    child.communicate(timeout=30)  # the pipe is open for as long as a worker lives
+
+
 def test_half_written_files_are_swept(source, tmp_path):
     (tmp_path / "packed").mkdir()
     half = tmp_path / "packed" / ".mean.npy.1.tmp"
@@ -167,22 +296,45 @@ def test_a_disk_that_is_too_small_is_noticed_at_the_start(source, tmp_path, monk
 
 
 def test_a_disk_that_fills_up_ends_the_run_and_leaves_no_litter(source, tmp_path, monkeypatch):
-    written = []
+    headers = []
+    plain = module._write_header
 
-    def save(file, array):
-        if len(written) == 2:
+    def write_header(file, count):
+        headers.append(count)
+        if len(headers) == 6:  # the third shard's images are written
             raise OSError(28, "No space left on device")
-        written.append(array)
-        np.lib.format.write_array(file, array)
+        plain(file, count)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.np, "save", save)
+        patch.setattr(module, "_write_header", write_header)
         with pytest.raises(RunError, match="No space left on device; the same command goes on from here"):
             prepare(source, tmp_path / "packed", progress=False)
     left = ["train-00000.json", "train-00000.npy", "train-00001.json", "train-00001.npy"]
     assert sorted(contents(tmp_path / "packed")) == left
     prepare(source, tmp_path / "packed", progress=False)
     verify(tmp_path / "packed")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit on the size of files stands for a full disk")
+def test_a_full_disk_is_one_line_and_goes_on_when_there_is_room(source, folder, tmp_path):
+    full = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
+    full += "from minialex.data import prepare, sources; from minialex.errors import main_status\n"
+    full += "source = sources.open_source(sys.argv[1])\n"
+    full += "sys.exit(main_status(lambda argv: prepare.prepare(source, sys.argv[2], workers=1) and 0))"
+    command = [sys.executable, "-c", full, str(folder), str(tmp_path / "packed")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("failed: preparing") and last.endswith("File too large; the same command goes on from here")
+    assert not contents(tmp_path / "packed")
+    prepare(source, tmp_path / "packed", progress=False)
+    verify(tmp_path / "packed")
+
+
+def test_two_preparations_of_one_folder_at_once(source, tmp_path):
+    with alone_in(tmp_path / "packed"), pytest.raises(UserError, match="packed is in use by another process"):
+        prepare(source, tmp_path / "packed", progress=False)
+    assert not contents(tmp_path / "packed")
 
 
 def test_no_file_has_its_name_before_it_is_whole_and_on_disk(source, tmp_path, monkeypatch, synced):
@@ -208,9 +360,20 @@ def test_workers_are_at_least_one(source, tmp_path):
         prepare(source, tmp_path / "packed", workers=0)
 
 
-def test_the_bar_counts_every_image(source, tmp_path, capsys):
+def test_the_disk_is_told_before_the_bar_counts_every_image(source, tmp_path, capsys):
     prepare(source, tmp_path / "packed")
-    assert "13/13" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert told.startswith("preparing: 13 images need 0.0 GB in ") and "13/13" in told
+    prepare(source, tmp_path / "packed")
+    assert "need" not in capsys.readouterr().err
+
+
+def test_listing_is_told_where_it_takes_long(folder, capsys, monkeypatch):
+    timer = threading.Timer
+    monkeypatch.setattr(module.threading, "Timer", lambda seconds, call, *rest: timer(0, call, *rest))
+    monkeypatch.setattr(module, "open_source", lambda path: time.sleep(0.2) or open_source(path))
+    assert module.list_images(folder).classes == ("ape", "cat", "dog")
+    assert f"listing the images of {folder}" in capsys.readouterr().err
 
 
 # Opening
@@ -247,8 +410,12 @@ def test_no_path_means_the_toy_set(source, cache, monkeypatch):
 
 def test_a_large_set_is_prepared_on_request_only(source, folder, cache, monkeypatch):
     monkeypatch.setattr(module, "LARGE", 12)
-    with pytest.raises(UserError, match="13 images: run `python -m minialex.data.prepare .*photos FOLDER`"):
+    told = f"13 images: run `python examples/prepare_imagenet.py {folder} OUT` once .0 GB; .*in place of {folder}$"
+    with pytest.raises(UserError, match=told):
         open_data(folder)
+    spaced = shutil.copytree(folder, folder.with_name("my photos"))
+    with pytest.raises(UserError, match=f"prepare_imagenet.py '{spaced}' OUT`"):
+        open_data(spaced)
     assert not cache.exists()
     assert len(prepare(source, cache / "own", progress=False).train) == 9
     assert len(open_data(cache / "own").train) == 9
@@ -288,14 +455,6 @@ def test_the_cache_lies_where_the_platform_keeps_caches(monkeypatch, platform, v
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(module.sys, "platform", platform)
     assert default_cache() == expected
-
-
-def test_the_command_reports_in_one_line(source, folder, tmp_path, capsys):
-    assert main_status(main, [str(folder), str(tmp_path / "packed"), "--workers", "1"]) == 0
-    assert capsys.readouterr().out == (
-        f"{tmp_path / 'packed'}: 3 classes, 9 train and 3 val images; converted: 2 grey; left out: 1\n"
-    )
-    assert main_status(main, [str(tmp_path / "nowhere"), str(tmp_path / "packed")]) == 2
 
 
 def test_original_photographs(real_data, tmp_path):

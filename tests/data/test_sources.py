@@ -161,7 +161,7 @@ def file_as_split(folder):
     [
         (remove_val, "has no classes in val/"),
         (empty_val, "has no classes in val/"),
-        (only_other_names, "holds training, validation: expected train/ and val/"),
+        (only_other_names, "holds training, validation: expected train/ and val/.*, or ImageNet or CIFAR-10"),
         (lambda folder: (folder / "train" / "eel").mkdir(), "class train/eel has no images"),
         (lambda folder: (folder / "val" / "cat").rename(folder / "val" / "cow"), "lacks: cow"),
         (lambda folder: (folder / "train" / "x.png").write_bytes(b""), "train/x.png is a file where a class"),

@@ -50,7 +50,13 @@ def py2(value) -> bytes:
     if isinstance(value, bytes):
         return b"T" + struct.pack("<i", len(value)) + value
     if isinstance(value, np.ndarray):
-        dtype = b"cnumpy\ndtype\n" + py2((b"u1", 0, 1)) + b"R" + py2((3, b"|", None, None, None, -1, -1, 0)) + b"b"
+        dtype = (
+            b"cnumpy\ndtype\n"
+            + py2((value.dtype.str[1:].encode(), 0, 1))
+            + b"R"
+            + py2((3, b"|", None, None, None, -1, -1, 0))
+            + b"b"
+        )
         empty = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n" + py2((0,)) + py2(b"b") + b"tR"
         return empty + b"(" + py2(1) + py2(value.shape) + dtype + py2(False) + py2(value.tobytes()) + b"tb"
     plain = {None: b"N", False: b"\x89"}
@@ -114,6 +120,13 @@ def test_items_are_the_pixels_by_label_and_place(tmp_path, batches):
     assert pickle.loads(pickle.dumps(item)) == item and len(pickle.dumps(item)) < 3500
 
 
+def test_labels_follow_the_class_names_as_they_are_listed(tmp_path, batches):
+    files = binary_files(batches) | {"batches.meta.txt": "\n".join(reversed(NAMES)).encode()}
+    source = open_source(unpacked(tmp_path, "cifar-10-batches-bin", files))
+    labels = [item.label for item in source.splits["train"]]
+    assert source.classes == NAMES[::-1] and labels == sorted(labels) and len(set(labels)) > 5
+
+
 def test_both_versions_packed_or_not_are_the_same(tmp_path, batches):
     binary, python = binary_files(batches), python_files(batches)
     places = [
@@ -159,6 +172,7 @@ class Evil:
         (pickled({b"labels": [1], b"data": np.zeros((2, 3072), np.uint8)}), "has no b'labels' for its 2 images"),
         (pickled({b"labels": [1, b"x"], b"data": np.zeros((2, 3072), np.uint8)}), "has no b'labels' for its 2"),
         (pickled({b"labels": [1, 2], b"data": np.zeros((2, 3071), np.uint8)}), "has no b'data' of uint8"),
+        (pickled({b"labels": [1, 2], b"data": np.zeros((2, 3072), np.int8)}), "has no b'data' of uint8"),
         (pickled({b"labels": [1, 10], b"data": np.zeros((2, 3072), np.uint8)}), "in train: expected 0 to 9"),
     ],
 )

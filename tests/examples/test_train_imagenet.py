@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -15,14 +16,17 @@ from safetensors import safe_open
 from minialex import checkpoint
 from minialex.data.augment import Augmentation
 from minialex.data.prepare import open_data
+from minialex.files import LOCK
 from minialex.optim import Steps
 from minialex.recipes import RECIPES
 from tests import photos
-from tests.examples.conftest import SMALL
+from tests.examples.conftest import ROOT, SMALL
 
 OPTIONS = "data classes workers variant width epochs batch lr seed dtype backend threads out resume".split()
 OPTIONS += "recipe bias-lr warm-up drop-after momentum decay color crops-per-draw".split()
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
+
+PROGRAM = ROOT / "examples" / "train_imagenet.py"
 
 SLOWLY = """
 import time
@@ -105,6 +109,33 @@ def test_a_packed_folder_does_not_change_the_bits(finished, data, call, tmp_path
     assert log(tmp_path / "run") == log(finished)
 
 
+def damaged(path):
+    data = bytearray(path.read_bytes())
+    data[-7] ^= 16
+    path.write_bytes(data)
+    return path
+
+
+def test_a_damaged_checkpoint_is_named_and_the_last_good_one_leads_to_the_same_bits(
+    finished, data, call, capsys, tmp_path
+):
+    out = tmp_path / "run"
+    shutil.copytree(finished, out)
+    path = damaged(checkpoint.latest(out / "checkpoints"))
+    command = ["train_imagenet", "--data", data, "--out", out, *SMALL, "--resume"]
+    assert call(*command) == 2
+    line = one_line(capsys.readouterr().err)
+    assert f"{path} is not a whole checkpoint" in line and "--resume last-good goes on" in line
+    assert call(*command, "last-good") == 0
+    assert f"a damaged checkpoint was set aside: {path}.damaged" in capsys.readouterr().out
+    assert tensors(out) == tensors(finished)
+    assert log(out) == log(finished)
+    for path in (out / "checkpoints").glob("*.safetensors"):
+        damaged(path)
+    assert call(*command, "last-good") == 2
+    assert "has no whole checkpoint: start anew with another --out" in one_line(capsys.readouterr().err)
+
+
 def test_another_seed_gives_other_bits(finished, data, call, tmp_path):
     assert call("train_imagenet", "--data", data, "--out", tmp_path, *SMALL, "--epochs", "1", "--seed", "1") == 0
     assert log(tmp_path)[0]["loss"] != log(finished)[0]["loss"]
@@ -114,8 +145,8 @@ def test_another_seed_gives_other_bits(finished, data, call, tmp_path):
 
 
 def test_the_files_of_a_run(finished):
-    assert {path.name for path in finished.iterdir()} == {
-        "checkpoints", "config.json", "conv1.png", "curves.png", "health-0.txt", "lock", "log.jsonl",
+    assert {path.name for path in finished.iterdir()} - {LOCK} == {
+        "checkpoints", "config.json", "conv1.png", "curves.png", "health-0.txt", "log.jsonl",
     }  # fmt: skip
     used = json.loads((finished / "config.json").read_text())
     assert (used["data"], used["variant"], used["width"], used["seed"]) == ("photos", "bn", 0.0625, 0)
@@ -234,6 +265,8 @@ def mistakes(data, tmp_path):
         ("--seed -1", "--seed is -1"),
         ("--resume", "--resume needs --out"),
         ("--resume --out empty", "no checkpoint to resume from"),
+        ("--resume last-good --out empty", "no checkpoint to resume from"),
+        ("--resume oldest", "invalid choice: 'oldest'"),
         ("--out file", "cannot make"),
         ("--variant vgg", "invalid choice: 'vgg'"),
         ("--dtype float16", "invalid choice: 'float16'"),
@@ -256,6 +289,23 @@ def test_a_run_is_not_overwritten(finished, data, call, capsys, tmp_path):
     assert call("train_imagenet", "--data", tmp_path / "nowhere", "--out", finished, *SMALL) == 2
     assert "holds a run already: go on with --resume, or choose another --out" in one_line(capsys.readouterr().err)
     assert tensors(finished) == before
+
+
+def test_a_second_trainer_on_the_folder_is_refused(data, start, call, capsys, tmp_path):
+    out = tmp_path / "run"
+    command = ["train_imagenet", "--data", data, "--out", out, *SMALL]
+    first = start(*command, first=SLOWLY)
+    first.stdout.readline()
+    assert call(*command) == 2
+    assert f"{out} is in use by another process" in one_line(capsys.readouterr().err)
+    until(first, lambda: checkpoint.latest(out / "checkpoints"))
+    for resume in ([], ["newest"], ["last-good"]):
+        assert call(*command, "--resume", *resume) == 2
+        assert f"{out} is in use by another process" in one_line(capsys.readouterr().err)
+    assert first.poll() is None, "the first has not minded"
+    first.kill()
+    first.wait()
+    assert call(*command, "--resume") == 0, "a lock goes with its process"
 
 
 def test_a_resume_with_other_numbers_is_refused_by_name(finished, data, call, capsys):
@@ -302,6 +352,27 @@ def test_a_full_disk_is_one_line_and_status_1(finished, data, start, tmp_path):
     assert process.returncode == 1
     assert "cannot write" in one_line(errors.decode()) and "File too large" in errors.decode()
     assert {path.name: path.read_bytes() for path in (out / "checkpoints").iterdir()} == before
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="needs a file system that only the test can see")
+def test_a_small_disk_that_is_full_is_one_line_and_status_1(finished, data, tmp_path):
+    for name in ("small", "after"):
+        (tmp_path / name).mkdir()
+    train = f'"{sys.executable}" "{PROGRAM}" --data "{data}" --out small/run {" ".join(SMALL)} --epochs 3 --resume'
+    script = f"""
+        mount -t tmpfs -o size=9m tmpfs small || exit 77
+        cp -r "{finished}" small/run && {train} > small/out
+        echo status $? && cp -r small/run after
+        mount -o remount,size=20m small && {train} > small/out
+        echo status $?"""
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    if "status" not in done.stdout:
+        pytest.skip(f"this user may not mount a small disk: {done.stderr.strip()}")
+    assert done.stdout.split() == ["status", "1", "status", "0"], done.stderr
+    assert "cannot write small/run/checkpoints/" in one_line(done.stderr) and "No space left" in done.stderr
+    before, after = ({path.name: path.read_bytes() for path in (run / "checkpoints").iterdir()}
+                     for run in (finished, tmp_path / "after" / "run"))  # fmt: skip
+    assert after == before
 
 
 @posix

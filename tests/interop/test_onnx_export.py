@@ -1,13 +1,13 @@
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from minialex import alexnet
-from minialex.data.preprocess import Preprocessing
+from minialex import alexnet, network
 from minialex.errors import UserError
-from minialex.interop.onnx_export import describe, metadata, to_model
-from minialex.layers import Tanh
+from minialex.interop.onnx_export import to_model
+from minialex.layers import LRN, BatchNorm, Dropout, MapNorm, Tanh
 
 REASON = "onnx and onnxruntime are not installed: pip install -e '.[oracle]'"
 oracle = pytest.mark.oracle
@@ -85,6 +85,19 @@ def test_float64_becomes_float32(made):
 
 
 @oracle
+@pytest.mark.parametrize("program", ["onnxruntime", "onnx.reference"])
+def test_constants_that_are_not_the_usual_ones(program, made):
+    its, run = made("bn"), evaluators()[program]
+    other = {BatchNorm: {"eps": 500.0}, Dropout: {"p": 0.2}}
+    layers = tuple(replace(layer, **other.get(type(layer), {})) for layer in its.net.layers)
+    layers = (*layers[:2], LRN(n=3, k=1.5, alpha=0.01, beta=0.6, groups=2), MapNorm(3, 1.2, 0.02, 0.7), *layers[2:])
+    changed = replace(its, net=replace(its.net, layers=layers))
+    logits, _ = network.forward(layers, its.params, its.images, state=its.state, train=False)
+    assert np.abs(logits - its.logits).max() > 0.01 * np.abs(logits).max()
+    np.testing.assert_allclose(run(model_of(changed), its.images), logits, rtol=0, atol=1e-5 * np.abs(logits).max())
+
+
+@oracle
 def test_a_layer_that_onnx_knows_nothing_of(made):
     pytest.importorskip("onnx", reason=REASON)
     its = made("owt")
@@ -97,20 +110,3 @@ def test_without_the_package_the_extra_is_named(made, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(UserError, match=r"pip install 'minialex\[onnx\]'"):
         model_of(made("owt"))
-
-
-def test_a_mean_of_one_colour_is_three_numbers(made):
-    colour = np.float32([103.1, 116.7, 0.1])
-    mean = np.array(np.broadcast_to(colour, (256, 256, 3)))
-    told = metadata(Preprocessing(mean), ["a", "b"], ["cat", "dog"])
-    assert (np.float32(told["mean"]) == colour).all()
-    assert told["classes"] == ["a", "b"] and told["words"] == ["cat", "dog"]
-    mean[255, 255, 2] += 1
-    assert isinstance(metadata(Preprocessing(mean), [], [])["mean"], str)
-
-
-def test_the_input_in_words():
-    mean = np.array(np.broadcast_to(np.float32([3, 2, 1]), (256, 256, 3)))
-    assert describe(Preprocessing(mean)) == "RGB channels; of pixels 0..255: minus a mean of R G B 3.000 2.000 1.000"
-    assert describe(Preprocessing(mean, scale=(1, 0.5, 1), order="BGR")).startswith("BGR channels")
-    assert describe(Preprocessing(mean, scale=(1, 0.5, 1))).endswith("times 1.000000 0.500000 1.000000")

@@ -9,8 +9,8 @@ import pytest
 
 from minialex import alexnet, network
 from minialex.errors import UserError
+from minialex.interop.convention import METADATA
 from minialex.interop.layout import adopt
-from minialex.interop.onnx_export import METADATA
 from minialex.interop.onnx_import import read_onnx
 from minialex.ops import softmax
 from tests.interop.test_onnx_export import REASON, model_of
@@ -154,10 +154,22 @@ def constant_node(graph):
 
 
 def averaging(graph):
-    pool = helper.make_node("AveragePool", ["pool5"], ["one"], kernel_shape=[1, 1], strides=[1, 1])
+    pool = helper.make_node("AveragePool", ["pool5"], ["one"], "one", kernel_shape=[1, 1], strides=[1, 1])
     place = [node.name for node in graph.node].index("flatten5")
     graph.node[place].input[0] = "one"
     graph.node.insert(place, pool)
+
+
+def in_other_order(graph):
+    node_of(graph, "dropout6").input[:] = list(node_of(graph, "dropout6").input)[::-1]
+
+
+def training(value):
+    def edit(graph):
+        graph.initializer.append(from_array(np.array(value), "training"))
+        node_of(graph, "dropout6").input.append("training")
+
+    return edit
 
 
 def reshaping(graph):
@@ -173,39 +185,44 @@ def ceiling(graph):
 
 
 SAME = {
-    "no dropout": lambda graph: [remove(graph, name) for name in ("dropout5", "dropout6")],
-    "linear layers the other way": untransposed,
-    "a weight as a node": constant_node,
-    "an average over one pixel": averaging,
-    "reshaped, not flattened": reshaping,
-    "partial windows where there are none": ceiling,
+    "no dropout": ("owt", lambda graph: [remove(graph, name) for name in ("dropout5", "dropout6")]),
+    "dropout that is told to rest": ("owt", training(False)),
+    "a factor that comes first": ("paper", in_other_order),
+    "linear layers the other way": ("owt", untransposed),
+    "a weight as a node": ("owt", constant_node),
+    "an average over one pixel": ("owt", averaging),
+    "reshaped, not flattened": ("owt", reshaping),
+    "partial windows where there are none": ("owt", ceiling),
 }
 
 
-@pytest.mark.parametrize("edit", SAME.values(), ids=SAME.keys())
-def test_another_way_to_write_the_same(edit, made, tmp_path):
-    its = made("owt")
-    model = edited(made, "owt", edit)
+@pytest.mark.parametrize("variant, edit", SAME.values(), ids=SAME.keys())
+def test_another_way_to_write_the_same(variant, edit, made, tmp_path):
+    its = made(variant)
+    model = edited(made, variant, edit)
     onnx.checker.check_model(model, full_check=True)
-    weights = read_onnx(saved(model, tmp_path))
-    net, _, params, _ = adopt(weights, "a")
+    net, _, params, _ = adopt(read_onnx(saved(model, tmp_path)), "a")
     assert net == its.net
     assert all((params[name] == value).all() for name, value in its.params.items())
-    assert weights.notes == ("how its images are prepared it does not say: torchvision's way is assumed",)
-    assert weights.preprocessing.scale[0] == pytest.approx(1 / (255 * 0.229))
 
 
-def test_onnx_has_an_operator_lrn_with_another_alpha(made, tmp_path):
-    """The model zoo's graph has it: alpha is n times ours."""
-    for alpha, fits in ((1e-4, True), (1e-4 / 5, False)):
-        model = zoo_model(made("caffe"), 227)
-        for node in model.graph.node:
-            if node.op_type == "LRN":
-                next(entry for entry in node.attribute if entry.name == "alpha").f = alpha
-        if fits:
-            assert read_onnx(saved(model, tmp_path)).variant == "caffe"
-        else:
-            refused(model, tmp_path, "layer 3 is LRN over 5 maps, k=1, alpha=4e-06, .* caffe, has .* alpha=2e-05, ")
+@pytest.mark.parametrize("variant, order", [("owt", "RGB"), ("caffe", "BGR"), ("paper", "RGB")])
+def test_an_input_that_the_file_does_not_tell_is_assumed_and_that_is_said(variant, order, made, tmp_path):
+    weights = read_onnx(saved(edited(made, variant, lambda graph: None), tmp_path))
+    assert len(weights.notes) == 1 and "assumed" in weights.notes[0]
+    assert weights.preprocessing.order == order and (weights.preprocessing.scale[0] == 1) == (variant != "owt")
+
+
+def test_partial_windows_as_another_converter_has_them(made, tmp_path):
+    """At 224 pixels Caffe's maps of 54, 27 and 13 pixels come of rounding up."""
+    model = zoo_model(made("caffe"), 224)
+    for node in model.graph.node:
+        if node.op_type == "MaxPool":
+            kept = [entry for entry in node.attribute if entry.name != "pads"]
+            del node.attribute[:]
+            node.attribute.extend([*kept, helper.make_attribute("ceil_mode", 1)])
+    model.opset_import[0].version = 10  # which has ceil_mode
+    assert read_onnx(saved(model, tmp_path)).variant == "caffe"
 
 
 # What is none of ours
@@ -309,7 +326,37 @@ OTHERS = {
         "its outputs are logits, its last node gives relu7.; .* owt, has linear",
     ),
     "branches": ("owt", sideways, "layer 5 is not to be read .expected Relu of 'conv2', got Relu 'relu2'"),
+    "an operator of somebody else": (
+        "owt",
+        lambda graph: setattr(node_of(graph, "relu1"), "domain", "their.own"),
+        "expected Relu of 'conv1', got Relu 'relu1'",
+    ),
+    "a ratio for an input": (
+        "owt",
+        lambda graph: node_of(graph, "dropout6").input.__setitem__(slice(None), ["dropout6.p", "relu6"]),
+        "expected Dropout of 'relu6', got Dropout 'dropout6'",
+    ),
     "two inputs": ("owt", two_inputs, "it has 2 inputs, expected one"),
+    "a sum over other neighbours": (
+        "paper",
+        attribute("lrn1/sum", "pads", [4, 0, 0, 0]),
+        "pads=.4, 0, 0, 0., expected",
+    ),
+    "maps put together otherwise": ("paper", constant("lrn1.maps", [-1, 55, 55, 6]), "are no normalisation by neighb"),
+    "dropout in training": ("owt", training(True), "Dropout 'dropout6' is in its training form"),
+    "a softmax within": ("owt", rename_op("relu6", "Softmax"), "Softmax 'relu6' is not the last node"),
+    "an average": (
+        "owt",
+        lambda graph: [averaging(graph), attribute("one", "kernel_shape", [2, 2])(graph)],
+        "AveragePool 'one' has kernel_shape=.2, 2., expected .1, 1.",
+    ),
+    "all images in one row": ("owt", attribute("flatten5", "axis", 0), "Flatten 'flatten5' has axis=0, expected 1"),
+    "other rows": (
+        "owt",
+        lambda graph: [reshaping(graph), replace_value(graph, "rows", np.array([-1, 288]))],
+        "Reshape 'flatten5' makes .-1, 288., expected one row of 576 an image",
+    ),
+    "a turned product": ("owt", attribute("fc6", "transA", 1), "Gemm 'fc6' has transA=1, expected 0"),
     "a scaled product": ("owt", attribute("fc6", "alpha", 2.0), "Gemm 'fc6' has alpha=2.0, expected 1.0"),
     "another width in one layer": (
         "owt",
@@ -377,6 +424,12 @@ def test_a_constant_of_any_size(made, tmp_path):
             from_array(np.array(shape), name)
         )
         refused(model, tmp_path, "'fc6_w_0' would be of shape")
+
+
+def test_a_constant_that_is_made_from_itself(tmp_path):
+    model = light()
+    next(node for node in model.graph.node if node.output[0] == "fc6_w_0").input[0] = "fc6_w_0"
+    refused(model, tmp_path, "is not to be read")
 
 
 def test_operator_sets_of_the_past_and_the_future(made, tmp_path):

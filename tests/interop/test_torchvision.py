@@ -7,10 +7,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from minialex import network
-from minialex.data.augment import center_patches
 from minialex.errors import UserError
 from minialex.interop.layout import adopt
-from minialex.interop.torchvision import NAMES, convention, read_safetensors, read_state_dict
+from minialex.interop.torchvision import NAMES, read_safetensors, read_state_dict
 
 
 @pytest.fixture
@@ -53,14 +52,6 @@ def test_a_safetensors_file_cut_short(tmp_path, tensors):
 def test_without_pytorch_a_state_dict_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     refused(read_state_dict, tmp_path / "a.pth", "pip install torch")
-
-
-def test_the_input_is_torchvisions(made):
-    """(x / 255 - mean) / std, in RGB, of the central 224 of 256 pixels."""
-    images = np.random.default_rng(0).integers(0, 256, (2, 256, 256, 3), np.uint8)
-    x = convention().apply(images, center_patches(2, 224))
-    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-    np.testing.assert_allclose(x, (images[:, 16:240, 16:240] / 255 - mean) / std, rtol=0, atol=1e-5)
 
 
 # PyTorch itself

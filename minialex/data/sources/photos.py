@@ -15,6 +15,7 @@ from minialex.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 EXPECTED = "expected train/ and val/ with <class>/<image> in each, or .tar files with such members"
+KNOWN = f"{EXPECTED}, or ImageNet or CIFAR-10 as they are downloaded"
 KAGGLE = ("ILSVRC", "Data", "CLS-LOC")  # the folders above Kaggle's train/ and val/
 FULL = {"train": 1_281_167, "val": 50_000}  # images of ILSVRC2012, which has 1000 classes
 
@@ -27,7 +28,7 @@ def open_photos(path: Path) -> Source:
         _refuse_alone(path)
         return _assemble(path, tar_entries(path), None)
     if not path.exists():
-        raise UserError(f"{path}: no such file or folder ({EXPECTED})")
+        raise UserError(f"{path}: no such file or folder ({KNOWN})")
     base = _base(path)
     parts = {split: place for split in SPLITS if (place := _place(base, split))}
     if parts:
@@ -39,7 +40,7 @@ def open_photos(path: Path) -> Source:
         return _assemble(path, (entry for tar in tars for entry in tar_entries(tar)), _listing(path, base))
     names = sorted(entry.name for entry in path.iterdir() if not _hidden(entry.name))
     found = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-    raise UserError(f"{path} holds {found or 'nothing'}: {EXPECTED}")
+    raise UserError(f"{path} holds {found or 'nothing'}: {KNOWN}")
 
 
 # Where things are
@@ -47,11 +48,8 @@ def open_photos(path: Path) -> Source:
 
 def _base(path: Path) -> Path:
     """The folder with train/ and val/: `path`, or the end of Kaggle's long way there."""
-    for k in reversed(range(len(KAGGLE) + 1)):
-        base = path.joinpath(*KAGGLE[k:])
-        if any(_place(base, split) for split in SPLITS):
-            return base
-    return path
+    ways = [path.joinpath(*KAGGLE[k:]) for k in reversed(range(len(KAGGLE) + 1))]
+    return next((base for base in ways if any(_place(base, split) for split in SPLITS)), path)
 
 
 def _place(base: Path, split: str) -> Path | None:
@@ -130,14 +128,15 @@ def _assemble(path: Path, entries: Iterable[Entry], listing: Listing | None, asi
     found = _sort(path, entries, listing)
     _check(path, found, listing)
     classes = listing.wnids if listing else tuple(sorted(found["train"]))
-    remarks = (*aside, *_remarks(found, classes, listing))
+    words, hints = (listing.words, ()) if listing else words_of(classes)
+    remarks = (*aside, *_remarks(found, classes, listing), *hints)
     splits = {split: _labelled(found[split], classes) for split in SPLITS}
     return Source(
         name=path.resolve().name.removesuffix(".tar"),
         classes=classes,
         splits=splits,
         revision=_revision(splits),
-        words=listing.words if listing else words_of(classes),
+        words=words,
         remarks=remarks,
     )
 
@@ -238,7 +237,7 @@ def _differences(split: str, counts: dict[str, int], expected: dict[str, int], o
         return []
     some = _some([f"{name} has {counts.get(name, 0):,} of {expected[name]:,}" for name in wrong], 3)
     total, wanted = sum(counts.values()), sum(expected.values())
-    return [f"{split} has {total:,} images, where {origin.name} tells of {wanted:,}: {some}"]
+    return [f"{split} has {total:,} images, where {origin.name} lists {wanted:,}: {some}"]
 
 
 def _misplaced(val: dict[str, list[Item]], listing: Listing | None) -> list[str]:

@@ -1,5 +1,6 @@
 """What a source is: encoded images with a name and a label each, in two splits."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -32,7 +33,7 @@ class FileItem:
 
     @property
     def size(self) -> int:
-        return Path(self.path).stat().st_size
+        return os.path.getsize(self.path)
 
     def read(self) -> bytes:
         return Path(self.path).read_bytes()
