@@ -32,9 +32,9 @@ CHANGED = f"has changed since it was made: {AGAIN}"
 class Split:
     """The images and labels of train or val.
 
-    A shard is opened for each image and closed again. ImageNet has 1,300 shards, and a memory map holds its file open,
-    of which a process may usually have 1,024; to map it for each image costs three times what a plain read does; and
-    where a mapped file has become shorter, or its disk fails, the process dies without a word.
+    A shard is opened for each image and closed again. A memory map would hold its file open, and of ImageNet's 1,300
+    shards no more than 1,024 usually may be. To map a shard anew costs four times what a plain read does, keeping the
+    512 last maps twice; and where a mapped file has become shorter, the process dies without a word.
 
     An image is compared with its checksum the first time that this object reads it: `checked` tells which were.
     """
@@ -70,7 +70,7 @@ class Split:
 
     def _read(self, shard: int, position: int, image: np.ndarray) -> None:
         try:
-            with open(self.files[shard], "rb", buffering=0) as file:  # a buffer would copy half of it once more
+            with open(self.files[shard], "rb") as file:
                 file.seek(self.offsets[shard] + position * image.nbytes)
                 if file.readinto(image) != image.nbytes:
                     raise OSError("it has become shorter")
