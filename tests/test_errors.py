@@ -20,6 +20,7 @@ def raising(error):
         (UserError("no such folder: x"), 2, "error: no such folder: x\n"),
         (RunError("loss is NaN in conv1"), 1, "failed: loss is NaN in conv1\n"),
         (MemoryError("Unable to allocate 2 TiB"), 1, "failed: out of memory (Unable to allocate 2 TiB)\n"),
+        (PermissionError(13, "Permission denied", "run/x"), 2, "error: run/x cannot be reached: Permission denied\n"),
         (Stopped(signal.SIGINT, "stopped and saved"), 130, "stopped and saved\n"),
         (Stopped(signal.SIGTERM, "stopped and saved"), 143, "stopped and saved\n"),
     ],

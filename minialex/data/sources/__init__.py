@@ -13,6 +13,7 @@
 A label is the place of a class among the sorted classes that the devkit or the mapping lists, or else those in train/.
 """
 
+import os
 from pathlib import Path
 
 from minialex.data.sources.cifar import open_cifar
@@ -33,6 +34,8 @@ def open_source(path: str | Path) -> Source:
     """
     path = Path(path)
     try:
+        if path.is_dir():
+            os.scandir(path).close()  # where it cannot be read, the error is to name it, not a file looked for in it
         return open_cifar(path) or open_photos(path)
     except OSError as error:
         raise UserError(f"cannot read {error.filename or path}: {error.strerror or error}") from error
