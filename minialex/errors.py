@@ -24,8 +24,11 @@ class Stopped(Exception):
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of an error's message, of which libraries write many; its type's name where it says nothing."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    """What an error says: of the many lines that libraries write the first, of the system's errors the reason alone.
+
+    The type's name where it says nothing.
+    """
+    return getattr(error, "strerror", None) or str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def main_status(main: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> int:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from minialex.errors import RunError, Stopped, UserError, main_status
+from minialex.errors import RunError, Stopped, UserError, main_status, one_line
 
 
 def raising(error):
@@ -29,6 +29,19 @@ def test_each_end_becomes_one_line_on_stderr_and_a_status(capsys, error, status,
     assert main_status(raising(error)) == status
     out, err = capsys.readouterr()
     assert (out, err) == ("", line)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("\n the first\nthe second"), "the first"),
+        (ValueError(), "ValueError"),
+        (PermissionError(13, "Permission denied", "a/file"), "Permission denied"),
+        (OSError("it ends early"), "it ends early"),
+    ],
+)
+def test_what_an_error_says_is_one_line(error, line):
+    assert one_line(error) == line
 
 
 def test_ctrl_c():

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from minialex.data.decode import BrokenImage, _decode, pillow_warnings, resize_crop
 from minialex.data.packed import FORMAT, IMAGE, SIDE, Packed, checksum, open_packed
 from minialex.data.sources import SPLITS, Item, Source, open_source
-from minialex.errors import RunError, UserError
+from minialex.errors import RunError, UserError, one_line
 from minialex.files import alone_in, write_atomically
 
 SHARD = 1024  # images at most; 201 MB
@@ -210,7 +210,7 @@ def _read(item: Item, record: dict) -> np.ndarray | None:
         record["rejected"][item.name] = str(error)
         return None
     except OSError as error:
-        raise RunError(f"cannot read {item.name}: {error}") from error
+        raise RunError(f"cannot read {error.filename or item.name}: {one_line(error)}") from error
     if notes:
         record["converted"][item.name] = list(notes)
     if min(image.shape[:2]) < TINY:
