@@ -173,7 +173,9 @@ def _read_index(folder: Path) -> dict:
     except (OSError, ValueError) as error:
         raise UserError(f"{folder / 'index.json'} cannot be read ({one_line(error)})") from error
     if not isinstance(index, dict) or index.get("format") != FORMAT:
-        raise UserError(f"{folder / 'index.json'} is not of format {FORMAT}: {AGAIN}")
+        raise UserError(
+            f"{folder / 'index.json'} is not of format {FORMAT}: prepare the data again, into another folder"
+        )
     return index
 
 

@@ -64,6 +64,8 @@ def prepare(
     """
     if workers is not None and workers < 1:
         raise UserError(f"{workers} workers cannot decode: expected at least 1")
+    if max_rejected is not None and max_rejected < 0:
+        raise UserError(f"{max_rejected} images cannot be the most that are broken: expected 0 or more")
     folder, mark = Path(folder), fingerprint(source)
     total = sum(len(items) for items in source.splits.values())
     limit = _limit(total, max_rejected)
@@ -171,7 +173,7 @@ def _finished(part: _Part, mark: str) -> dict | None:
     except (FileNotFoundError, ValueError):
         return None
     if record["fingerprint"] != mark:
-        raise UserError(f"{part.path.parent} holds another data set, or an older state of it: give a new one")
+        raise UserError(f"{part.path.parent} holds another data set, or an older state of it: give another folder")
     if not part.path.exists() or checksum(part.path) != record["sha256"]:
         return None
     return record
@@ -403,15 +405,14 @@ def report(packed: Packed) -> str:
     for name, notes in index["converted"].items():
         for note in notes:
             kinds.setdefault(note, []).append(name)
-    lines += [f"converted, {note}: {_some(names)}" for note, names in sorted(kinds.items())]
-    if index["tiny"]:
-        lines.append(f"kept, though tiny: {_some([f'{name} {size}' for name, size in index['tiny'].items()])}")
-    if index["rejected"]:
-        lines.append(f"left out: {_some([f'{name} ({reason})' for name, reason in index['rejected'].items()])}")
+    lines += [f"{len(names):,} converted ({note}): {_some(names)}" for note, names in sorted(kinds.items())]
+    if tiny := [f"{name} {size}" for name, size in index["tiny"].items()]:
+        lines.append(f"{len(tiny):,} kept, though tiny: {_some(tiny)}")
+    if rejected := [f"{name} ({reason})" for name, reason in index["rejected"].items()]:
+        lines.append(f"{len(rejected):,} left out: {_some(rejected)}")
     return "\n".join([*lines, *index["remarks"]])
 
 
 def _some(names: list[str], most: int = 3) -> str:
-    """How many, and the first few of them."""
-    more = ", ..." if len(names) > most else ""
-    return f"{len(names):,}: {', '.join(names[:most])}{more}"
+    """The first few of them."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
