@@ -170,18 +170,24 @@ def _finished(part: _Part, mark: str) -> dict | None:
     """The record of a shard that is there and whole, or None."""
     try:
         record = json.loads(part.record.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        mine, sha256, count = record["fingerprint"], record["sha256"], len(_labels(part, record))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-    if record["fingerprint"] != mark:
+    if mine != mark:
         raise UserError(f"{part.path.parent} holds another data set, or an older state of it: give another folder")
-    if not part.path.exists() or checksum(part.path) != record["sha256"]:
+    if not part.path.exists() or checksum(part.path) != sha256:
         return None
-    return record
+    return record if len(np.load(part.path, mmap_mode="r", allow_pickle=False)) == count else None
+
+
+def _labels(part: _Part, record: dict) -> list[int]:
+    """The labels of the images that are in a shard: of all that were to be, but those that its record rejects."""
+    return [item.label for item in part.items if item.name not in record["rejected"]]
 
 
 def _make(part: _Part, mark: str) -> dict:
     """Decode one shard's images and write it, image by image, then its record."""
-    record = {"fingerprint": mark, "labels": [], "converted": {}, "rejected": {}, "tiny": {}}
+    record = {"fingerprint": mark, "converted": {}, "rejected": {}, "tiny": {}}
 
     def save(file) -> None:
         _write_header(file, 0)
@@ -189,9 +195,8 @@ def _make(part: _Part, mark: str) -> dict:
             image = _read(item, record)
             if image is not None:
                 file.write(image)
-                record["labels"].append(item.label)
         file.seek(0)
-        _write_header(file, len(record["labels"]))
+        _write_header(file, len(_labels(part, record)))
 
     record["sha256"] = _write(part.path, save)
     _write_json(part.record, record)
@@ -277,7 +282,7 @@ def _finish(source: Source, folder: Path, mark: str, parts: list[_Part], whole: 
 
     for split in SPLITS:
         chosen = [k for k, part in enumerate(parts) if part.split == split]
-        labels = np.array([label for k in chosen for label in whole.records[k]["labels"]], np.int64)
+        labels = np.array([label for k in chosen for label in _labels(parts[k], whole.records[k])], np.int64)
         index["counts"][split] = len(labels)
         index["shards"][split] = [
             {"file": parts[k].path.name, "count": len(whole.crc32[k]), "sha256": whole.records[k]["sha256"]}
@@ -317,7 +322,7 @@ def _check_classes(source: Source, parts: list[_Part], records: list[dict]) -> N
             label
             for part, record in zip(parts, records, strict=True)
             if part.split == split
-            for label in record["labels"]
+            for label in _labels(part, record)
         }
         if wanted - kept:
             name = source.classes[min(wanted - kept)]

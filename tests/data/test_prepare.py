@@ -264,6 +264,27 @@ def test_workers_end_with_a_parent_that_was_killed(source, folder, tmp_path):
     child.communicate(timeout=30)  # the pipe is open for as long as a worker lives
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text.replace("fingerprint", "fingerprinu"),
+        lambda text: text.replace("sha256", "sha257"),
+        lambda text: text.replace("rejected", "rejectee"),
+        lambda text: text.replace(BROKEN, BROKEN.replace("train", "tsain")),
+        lambda text: "[]",
+        lambda text: "{",
+    ],
+)
+def test_a_damaged_record_of_a_shard_is_made_again(source, tmp_path, damage):
+    prepare(source, tmp_path / "packed", progress=False)
+    before = contents(tmp_path / "packed")
+    record = next(path for path in sorted((tmp_path / "packed").glob("train-0*.json")) if BROKEN in path.read_text())
+    record.write_text(damage(record.read_text()))
+    (tmp_path / "packed" / "index.json").unlink()
+    prepare(source, tmp_path / "packed", progress=False)
+    assert contents(tmp_path / "packed") == before
+
+
 def test_half_written_files_are_swept(source, tmp_path):
     (tmp_path / "packed").mkdir()
     half = tmp_path / "packed" / ".mean.npy.1.tmp"
