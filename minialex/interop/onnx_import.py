@@ -54,6 +54,8 @@ def load(path: Path):
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except Exception as error:  # whatever protobuf makes of strange bytes
         raise UserError(f"{path} is no whole ONNX file, nor safetensors or .pth ({one_line(error)})") from error
+    if not model.graph.node:  # protobuf takes an empty file for a whole one
+        raise UserError(f"{path} is no ONNX file with a graph, nor safetensors or .pth")
     opset = max((entry.version for entry in model.opset_import if entry.domain in DOMAINS), default=0)
     highest = onnx.defs.onnx_opset_version()
     if not LOWEST_OPSET <= opset <= highest:

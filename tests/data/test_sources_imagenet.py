@@ -349,7 +349,7 @@ META = ilsvrc.meta_mat(ilsvrc.invented().synsets)
         (other_devkit(synsets=ilsvrc.invented().synsets[:2], truth=(1, 2) * 75), "150 lines: expected 100"),
         (
             rewrite(TRAIN, ilsvrc.tar_of({"n02000000.tar": ilsvrc.tar_of({"x.JPEG": b"x"})})),
-            "val/ has classes that train/ lacks: n01000000, n03000000",
+            "val/ has classes that train/ lacks: n01000000, n03000000; add their images, or take them out",
         ),
         (
             rewrite(TRAIN, ilsvrc.tar_of(ilsvrc.class_tars(ilsvrc.invented()) | {"n01000000.tar": ilsvrc.tar_of({})})),

@@ -439,6 +439,12 @@ def test_operator_sets_of_the_past_and_the_future(made, tmp_path):
         refused(model, tmp_path, f"has ONNX operator set {version}: 7 to [0-9]+ can be read")
 
 
+def test_an_empty_file_is_none(tmp_path):
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    with pytest.raises(UserError, match="empty.onnx is no ONNX file with a graph"):
+        read_onnx(tmp_path / "empty.onnx")
+
+
 DAMAGED = {
     "no JSON": "{",
     "another kind": "[1]",

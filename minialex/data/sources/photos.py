@@ -184,13 +184,15 @@ def _check(path: Path, found: Found, listing: Listing | None) -> None:
             raise UserError(f"{path} has no classes in {split}/: {EXPECTED}")
         for name, items in found[split].items():
             if not items:
-                raise UserError(f"{path}: class {split}/{name} has no images: expected at least one")
+                raise UserError(f"{path}: class {split}/{name} has no images: put some there, or take the folder away")
             names = Counter(item.name for item in items)
             if len(names) < len(items):
                 raise UserError(f"{path} has {names.most_common(1)[0][0]} twice: expected each image once")
     unknown = sorted(found["val"].keys() - found["train"].keys())
     if unknown:
-        raise UserError(f"{path}: val/ has classes that train/ lacks: {_some(unknown)}")
+        raise UserError(
+            f"{path}: val/ has classes that train/ lacks: {_some(unknown)}; add their images, or take them out"
+        )
     unlisted = sorted(found["train"].keys() - set(listing.wnids)) if listing else []
     if unlisted:
         raise UserError(f"{path}: train/ has classes that {listing.origin} does not list: {_some(unlisted)}")
