@@ -27,6 +27,7 @@ from minialex.data.preprocess import Preprocessing
 from minialex.errors import UserError, main_status
 from minialex.evaluate import Score, class_errors, features, nearest, probabilities, score
 from minialex.files import write_atomically
+from minialex.network import table
 from minialex.parallel import by_image_chunks
 
 # Top-1 and top-5 error in percent (section 6) by (several networks?, crops).
@@ -103,12 +104,7 @@ def arguments(argv):
     option("--data", type=Path, metavar="DIR", help="the images, as for train_imagenet.py (else the toy set)")
     option("--crops", type=int, choices=(1, 10), default=10, help="patches an image, averaged (%(default)s)")
     option("--per-class", action="store_true", help="the errors of each class too, the worst first")
-    option(
-        "--figure4",
-        type=Path,
-        metavar="FILE",
-        help="Figure 4 of the paper, .png or .jpg; of the first run",
-    )
+    option("--figure4", type=Path, metavar="FILE", help="Figure 4 of the paper, .png or .jpg; of the first run")
     option("--json", type=Path, metavar="FILE", help="the result as JSON")
     option("--batch", type=int, metavar="N", default=128, help="patches at a time (%(default)s)")
     option("--backend", choices=("numpy", "cupy", "auto"), default="auto", help="auto: CuPy where a GPU works")
@@ -158,8 +154,7 @@ def differ(classes: tuple, packed: Packed) -> str:
 
 def trained(snapshot: Snapshot, pool: ThreadPoolExecutor, batch: int, xp) -> Trained:
     """The network of a snapshot: on a CPU, with its layers in chunks for the threads."""
-    config = snapshot.config
-    network = alexnet.build(config["variant"], classes=len(config["classes"]), width=config["width"])
+    network = alexnet.from_config(snapshot.config)
     layers = by_image_chunks(network.layers, pool) if xp is np else network.layers
     return Trained(snapshot, network, layers, batch, xp)
 
@@ -173,7 +168,7 @@ def report(args, packed: Packed, snapshots: list[Snapshot], scores: list[Score],
     if len(scores) > 1:
         rows.append((f"the outputs of these {len(scores)}, averaged", *errors(average), f"{average.loss:.3f}"))
     rows += [(name, f"{top1}%", f"{top5}%", "") for name, top1, top5 in PAPER[len(scores) > 1, args.crops]]
-    print_table([("", "top-1 error", "top-5 error", "loss"), *rows])
+    print(table([("", "top-1 error", "top-5 error", "loss"), *rows]))
     if M != 1000:
         chance = f"{1 - 1 / M:.1%} and {max(0, 1 - 5 / M):.1%}"
         print(f"\nThe paper's are on 1000 classes. Of {M}, guessing gets {chance} wrong.")
@@ -196,14 +191,7 @@ def report_classes(words, p: np.ndarray, t: np.ndarray) -> None:
     worst = sorted(np.flatnonzero(images), key=lambda label: (-top1[label], -top5[label]))
     rows = [(words[label], f"{images[label]:,}", f"{top1[label]:.1%}", f"{top5[label]:.1%}") for label in worst]
     print()
-    print_table([("class", "images", "top-1 error", "top-5 error"), *rows])
-
-
-def print_table(rows: list[tuple]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *others in rows:
-        cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
-        print("  ".join([f"{first:<{widths[0]}}", *cells]).rstrip())
+    print(table([("class", "images", "top-1 error", "top-5 error"), *rows]))
 
 
 def result(args, packed: Packed, scores: list[Score], p: np.ndarray, t: np.ndarray) -> dict:

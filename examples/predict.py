@@ -54,7 +54,7 @@ def read(path: Path) -> np.ndarray:
 def predict(snapshot: checkpoint.Snapshot, image: np.ndarray) -> np.ndarray:
     """Probabilities (classes,) of the central crop."""
     config = snapshot.config
-    net = alexnet.build(config["variant"], classes=len(config["classes"]), width=config["width"])
+    net = alexnet.from_config(config)
     preprocessing = Preprocessing.from_config(snapshot.mean, config)
     x = preprocessing.apply(image[None], center_patches(1, net.input_shape[0]), dtype=config["dtype"])
     logits, _ = network.forward(net.layers, snapshot.params, x, state=snapshot.state, train=False)

@@ -1,8 +1,10 @@
 """The networks, each a table to be held against the paper: paper, code2012, caffe, owt, bn."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, sqrt
 
+from minialex.errors import UserError, one_line
 from minialex.layers import LRN, BatchNorm, Conv, Dropout, Flatten, Layer, Linear, MapNorm, MaxPool, ReLU
 
 # The paper's image has 224 pixels a side and its first maps 55, which needs 227: the authors' code reads as if three
@@ -171,3 +173,14 @@ def build(variant: str, *, classes: int = 1000, width: float = 1.0) -> Network:
         raise ValueError(f"classes={classes}, width={width}: it needs 2 classes or more and a width above 0")
     size = 227 if variant == "caffe" else 224
     return Network(variant, (size, size, 3), VARIANTS[variant](classes, Width(width)))
+
+
+def from_config(config: Mapping) -> Network:
+    """The network that a run's config tells: its "variant", "classes" and "width".
+
+    Raises UserError where it tells of none.
+    """
+    try:
+        return build(config["variant"], classes=len(config["classes"]), width=config["width"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"the config tells of no network that there is: {one_line(error)}") from error

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from minialex.backend import to_numpy
-from minialex.errors import UserError
+from minialex.errors import UserError, one_line
 from minialex.files import write_atomically
 
 GROUPS = ("params", "velocity", "state")
@@ -87,7 +87,7 @@ def load(path: str | Path, *, xp) -> Snapshot:
         del rest["sha256"]
         return Snapshot(**groups, mean=mean, **rest)
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{path} is not a whole checkpoint of minialex ({error})") from error
+        raise UserError(f"{path} is not a whole checkpoint of minialex ({one_line(error)})") from error
 
 
 def _check_whole(path: str | Path) -> None:

@@ -24,15 +24,18 @@ class Stopped(Exception):
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of an error's message, of which libraries write many; its type's name where it says nothing."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    """What an error says: of the many lines that libraries write the first, of the system's errors the reason alone.
+
+    The type's name where it says nothing.
+    """
+    return getattr(error, "strerror", None) or str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def main_status(main: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> int:
     """Run `main(argv)` and return its exit status: 0 or its own, 1 for RunError, 2 for UserError, 130 for Ctrl-C.
 
-    A signal that a run handled itself gives 128 and its number: 143 for SIGTERM. Too little memory, a full disk, and
-    output that nobody reads any more, give 1.
+    A signal that a run handled itself gives 128 and its number: 143 for SIGTERM. A file that may not be looked at gives
+    2; too little memory, a full disk, and output that nobody reads any more, give 1.
     """
     try:
         return main(argv) or 0
@@ -51,6 +54,9 @@ def main_status(main: Callable[[list[str] | None], int | None], argv: list[str] 
     except BrokenPipeError:  # whoever read the output has gone, as `head` does
         sys.stdout = None  # nor is there a use in flushing it at the end
         return 1
+    except PermissionError as error:  # of a question so small as whether a file is there, too
+        print(f"error: {error.filename or 'a file'} cannot be reached: {error.strerror}", file=sys.stderr)
+        return 2
     except OSError as error:
         if error.errno not in FULL:
             raise

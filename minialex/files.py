@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from minialex.errors import RunError, UserError
+from minialex.errors import RunError, UserError, one_line
 
 LOCK = "lock"  # the empty file that a folder's one writer holds; left behind it means nothing
 
@@ -26,7 +26,7 @@ def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+        raise RunError(f"cannot write {path}: {one_line(error)}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

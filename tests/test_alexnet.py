@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from minialex import alexnet, network
+from minialex.errors import UserError
 from minialex.layers import LRN, BatchNorm, Conv, Dropout, Linear, MapNorm, MaxPool
 from minialex.rng import DROPOUT, INIT, generator
 
@@ -262,3 +263,21 @@ def test_impossible_widths(width):
 def test_a_network_is_frozen():
     with pytest.raises(FrozenInstanceError):
         alexnet.build("paper").layers = ()
+
+
+def test_a_config_tells_its_network():
+    config = {"variant": "owt", "classes": ["a", "b", "c"], "width": 0.25, "seed": 1}
+    assert alexnet.from_config(config) == alexnet.build("owt", classes=3, width=0.25)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"variant": "vgg", "classes": ["a", "b"], "width": 1.0}, "no variant 'vgg'"),
+        ({"variant": "owt", "classes": ["a"], "width": 1.0}, "classes=1"),
+        ({"variant": "owt", "classes": ["a", "b"]}, "'width'"),
+    ],
+)
+def test_a_config_that_tells_no_network_is_a_users_error(config, message):
+    with pytest.raises(UserError, match=f"no network that there is: .*{message}"):
+        alexnet.from_config(config)

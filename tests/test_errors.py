@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from minialex.errors import RunError, Stopped, UserError, main_status
+from minialex.errors import RunError, Stopped, UserError, main_status, one_line
 
 
 def raising(error):
@@ -20,6 +20,7 @@ def raising(error):
         (UserError("no such folder: x"), 2, "error: no such folder: x\n"),
         (RunError("loss is NaN in conv1"), 1, "failed: loss is NaN in conv1\n"),
         (MemoryError("Unable to allocate 2 TiB"), 1, "failed: out of memory (Unable to allocate 2 TiB)\n"),
+        (PermissionError(13, "Permission denied", "run/x"), 2, "error: run/x cannot be reached: Permission denied\n"),
         (Stopped(signal.SIGINT, "stopped and saved"), 130, "stopped and saved\n"),
         (Stopped(signal.SIGTERM, "stopped and saved"), 143, "stopped and saved\n"),
     ],
@@ -28,6 +29,19 @@ def test_each_end_becomes_one_line_on_stderr_and_a_status(capsys, error, status,
     assert main_status(raising(error)) == status
     out, err = capsys.readouterr()
     assert (out, err) == ("", line)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("\n the first\nthe second"), "the first"),
+        (ValueError(), "ValueError"),
+        (PermissionError(13, "Permission denied", "a/file"), "Permission denied"),
+        (OSError("it ends early"), "it ends early"),
+    ],
+)
+def test_what_an_error_says_is_one_line(error, line):
+    assert one_line(error) == line
 
 
 def test_ctrl_c():

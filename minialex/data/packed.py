@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from minialex.data.augment import SIDE, principal_components
-from minialex.errors import RunError, UserError
+from minialex.errors import RunError, UserError, one_line
 
 FORMAT = 2
 IMAGE = (SIDE, SIDE, 3)
@@ -75,7 +75,7 @@ class Split:
                 if file.readinto(image) != image.nbytes:
                     raise OSError("it has become shorter")
         except OSError as error:
-            raise RunError(f"cannot read {self.files[shard]}: {error.strerror or error}") from error
+            raise RunError(f"cannot read {self.files[shard]}: {one_line(error)}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,9 +171,11 @@ def _read_index(folder: Path) -> dict:
     except FileNotFoundError as error:
         raise UserError(f"{folder} is not a packed data set: it has no index.json") from error
     except (OSError, ValueError) as error:
-        raise UserError(f"{folder / 'index.json'} cannot be read ({error})") from error
+        raise UserError(f"{folder / 'index.json'} cannot be read ({one_line(error)})") from error
     if not isinstance(index, dict) or index.get("format") != FORMAT:
-        raise UserError(f"{folder / 'index.json'} is not of format {FORMAT}: {AGAIN}")
+        raise UserError(
+            f"{folder / 'index.json'} is not of format {FORMAT}: prepare the data again, into another folder"
+        )
     return index
 
 
@@ -200,7 +202,7 @@ def _open_shard(path: Path, shape: tuple[int, ...]) -> int:
             found, fortran, dtype = np.lib.format.read_array_header_1_0(file)
             offset, length = file.tell(), os.fstat(file.fileno()).st_size
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): {AGAIN}") from error
+        raise UserError(f"{path} cannot be read ({one_line(error)}): {AGAIN}") from error
     if found != shape or dtype != np.uint8 or fortran:
         raise UserError(f"{path} holds {dtype} {found}, not uint8 {shape} in C order: {AGAIN}")
     if length != offset + math.prod(shape):
@@ -216,7 +218,7 @@ def _load_small(folder: Path, name: str, index: dict) -> np.ndarray:
             raise UserError(f"{path} {CHANGED}")
         return np.load(io.BytesIO(data), allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} cannot be read ({error}): {AGAIN}") from error
+        raise UserError(f"{path} cannot be read ({one_line(error)}): {AGAIN}") from error
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -29,7 +29,7 @@ from tqdm import tqdm
 from minialex.data.decode import BrokenImage, _decode, pillow_warnings, resize_crop
 from minialex.data.packed import FORMAT, IMAGE, SIDE, Packed, checksum, open_packed
 from minialex.data.sources import SPLITS, Item, Source, open_source
-from minialex.errors import RunError, UserError
+from minialex.errors import RunError, UserError, one_line
 from minialex.files import alone_in, write_atomically
 
 SHARD = 1024  # images at most; 201 MB
@@ -65,6 +65,8 @@ def prepare(
     """
     if workers is not None and workers < 1:
         raise UserError(f"{workers} workers cannot decode: expected at least 1")
+    if max_rejected is not None and max_rejected < 0:
+        raise UserError(f"{max_rejected} images cannot be the most that are broken: expected 0 or more")
     folder, mark = Path(folder), fingerprint(source)
     total = sum(len(items) for items in source.splits.values())
     limit = _limit(total, max_rejected)
@@ -169,18 +171,24 @@ def _finished(part: _Part, mark: str) -> dict | None:
     """The record of a shard that is there and whole, or None."""
     try:
         record = json.loads(part.record.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        mine, sha256, count = record["fingerprint"], record["sha256"], len(_labels(part, record))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-    if record["fingerprint"] != mark:
-        raise UserError(f"{part.path.parent} holds another data set, or an older state of it: give a new one")
-    if not part.path.exists() or checksum(part.path) != record["sha256"]:
+    if mine != mark:
+        raise UserError(f"{part.path.parent} holds another data set, or an older state of it: give another folder")
+    if not part.path.exists() or checksum(part.path) != sha256:
         return None
-    return record
+    return record if len(np.load(part.path, mmap_mode="r", allow_pickle=False)) == count else None
+
+
+def _labels(part: _Part, record: dict) -> list[int]:
+    """The labels of the images that are in a shard: of all that were to be, but those that its record rejects."""
+    return [item.label for item in part.items if item.name not in record["rejected"]]
 
 
 def _make(part: _Part, mark: str) -> dict:
     """Decode one shard's images and write it, image by image, then its record."""
-    record = {"fingerprint": mark, "labels": [], "converted": {}, "rejected": {}, "tiny": {}}
+    record = {"fingerprint": mark, "converted": {}, "rejected": {}, "tiny": {}}
 
     def save(file) -> None:
         _write_header(file, 0)
@@ -188,9 +196,8 @@ def _make(part: _Part, mark: str) -> dict:
             image = _read(item, record)
             if image is not None:
                 file.write(image)
-                record["labels"].append(item.label)
         file.seek(0)
-        _write_header(file, len(record["labels"]))
+        _write_header(file, len(_labels(part, record)))
 
     record["sha256"] = _write(part.path, save)
     _write_json(part.record, record)
@@ -211,7 +218,7 @@ def _read(item: Item, record: dict) -> np.ndarray | None:
         record["rejected"][item.name] = str(error)
         return None
     except OSError as error:
-        raise RunError(f"cannot read {item.name}: {error}") from error
+        raise RunError(f"cannot read {error.filename or item.name}: {one_line(error)}") from error
     if notes:
         record["converted"][item.name] = list(notes)
     if min(image.shape[:2]) < TINY:
@@ -276,7 +283,7 @@ def _finish(source: Source, folder: Path, mark: str, parts: list[_Part], whole: 
 
     for split in SPLITS:
         chosen = [k for k, part in enumerate(parts) if part.split == split]
-        labels = np.array([label for k in chosen for label in whole.records[k]["labels"]], np.int64)
+        labels = np.array([label for k in chosen for label in _labels(parts[k], whole.records[k])], np.int64)
         index["counts"][split] = len(labels)
         index["shards"][split] = [
             {"file": parts[k].path.name, "count": len(whole.crc32[k]), "sha256": whole.records[k]["sha256"]}
@@ -316,7 +323,7 @@ def _check_classes(source: Source, parts: list[_Part], records: list[dict]) -> N
             label
             for part, record in zip(parts, records, strict=True)
             if part.split == split
-            for label in record["labels"]
+            for label in _labels(part, record)
         }
         if wanted - kept:
             name = source.classes[min(wanted - kept)]
@@ -404,15 +411,14 @@ def report(packed: Packed) -> str:
     for name, notes in index["converted"].items():
         for note in notes:
             kinds.setdefault(note, []).append(name)
-    lines += [f"converted, {note}: {_some(names)}" for note, names in sorted(kinds.items())]
-    if index["tiny"]:
-        lines.append(f"kept, though tiny: {_some([f'{name} {size}' for name, size in index['tiny'].items()])}")
-    if index["rejected"]:
-        lines.append(f"left out: {_some([f'{name} ({reason})' for name, reason in index['rejected'].items()])}")
+    lines += [f"{len(names):,} converted ({note}): {_some(names)}" for note, names in sorted(kinds.items())]
+    if tiny := [f"{name} {size}" for name, size in index["tiny"].items()]:
+        lines.append(f"{len(tiny):,} kept, though tiny: {_some(tiny)}")
+    if rejected := [f"{name} ({reason})" for name, reason in index["rejected"].items()]:
+        lines.append(f"{len(rejected):,} left out: {_some(rejected)}")
     return "\n".join([*lines, *index["remarks"]])
 
 
 def _some(names: list[str], most: int = 3) -> str:
-    """How many, and the first few of them."""
-    more = ", ..." if len(names) > most else ""
-    return f"{len(names):,}: {', '.join(names[:most])}{more}"
+    """The first few of them."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

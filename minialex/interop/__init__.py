@@ -94,7 +94,7 @@ def export_onnx(run: str | Path, out: str | Path) -> list[str]:
     config = snapshot.config
     classes = config["classes"]
     preprocessing = Preprocessing.from_config(snapshot.mean, config)
-    net = alexnet.build(config["variant"], classes=len(classes), width=config["width"])
+    net = alexnet.from_config(config)
     words = config.get("words", ())
     model = to_model(net, snapshot.params, snapshot.state, preprocessing, classes, words)
     data = model.SerializeToString()

@@ -106,7 +106,10 @@ def longer(path: Path) -> None:
         (lambda folder: (folder / "index.json").write_text("{"), "index.json cannot be read"),
         (lambda folder: (folder / "index.json").write_bytes(b"\xff"), "index.json cannot be read"),
         (lambda folder: (folder / "index.json").write_text("[]"), "index.json is not of format 2"),
-        (lambda folder: edit_index(folder, lambda index: index.update(format=1)), "is not of format 2"),
+        (
+            lambda folder: edit_index(folder, lambda index: index.update(format=1)),
+            "is not of format 2: .* into another folder",
+        ),
         (lambda folder: edit_index(folder, lambda index: index.pop("shards")), "damaged .*'shards'"),
         (lambda folder: edit_index(folder, lambda index: index.pop("classes")), "damaged .*'classes'"),
         (lambda folder: edit_index(folder, lambda index: index.update(classes=3)), "damaged"),

@@ -123,11 +123,17 @@ def test_a_report_of_all_that_is_unusual(source, tmp_path):
     packed.index.update(remarks=["two classes have fewer images than ImageNet's"])
     assert report(packed).splitlines() == [
         f"{tmp_path / 'packed'}: 3 classes, 9 train and 3 val images",
-        "converted, grey: 2: train/ape/3.png, train/cat/3.png",
-        "kept, though tiny: 12: train/ape/0.png 12x5, train/ape/1.png 11x6, train/ape/3.png 9x8, ...",
-        f"left out: 1: {BROKEN} (image file is truncated)",
+        "2 converted (grey): train/ape/3.png, train/cat/3.png",
+        "12 kept, though tiny: train/ape/0.png 12x5, train/ape/1.png 11x6, train/ape/3.png 9x8, ...",
+        f"1 left out: {BROKEN} (image file is truncated)",
         "two classes have fewer images than ImageNet's",
     ]
+
+
+def test_fewer_than_no_broken_images_is_a_mistake(source, tmp_path):
+    with pytest.raises(UserError, match="-1 images .*: expected 0 or more"):
+        prepare(source, tmp_path / "packed", max_rejected=-1, progress=False)
+    assert not (tmp_path / "packed").exists()
 
 
 def test_too_many_broken_images_stop_it_early_and_keep_what_is_finished(source, folder, tmp_path, decoded):
@@ -258,6 +264,27 @@ def test_workers_end_with_a_parent_that_was_killed(source, folder, tmp_path):
     child.communicate(timeout=30)  # the pipe is open for as long as a worker lives
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text.replace("fingerprint", "fingerprinu"),
+        lambda text: text.replace("sha256", "sha257"),
+        lambda text: text.replace("rejected", "rejectee"),
+        lambda text: text.replace(BROKEN, BROKEN.replace("train", "tsain")),
+        lambda text: "[]",
+        lambda text: "{",
+    ],
+)
+def test_a_damaged_record_of_a_shard_is_made_again(source, tmp_path, damage):
+    prepare(source, tmp_path / "packed", progress=False)
+    before = contents(tmp_path / "packed")
+    record = next(path for path in sorted((tmp_path / "packed").glob("train-0*.json")) if BROKEN in path.read_text())
+    record.write_text(damage(record.read_text()))
+    (tmp_path / "packed" / "index.json").unlink()
+    prepare(source, tmp_path / "packed", progress=False)
+    assert contents(tmp_path / "packed") == before
+
+
 def test_half_written_files_are_swept(source, tmp_path):
     (tmp_path / "packed").mkdir()
     half = tmp_path / "packed" / ".mean.npy.1.tmp"
@@ -271,7 +298,7 @@ def test_another_source_in_the_same_folder_is_refused(source, folder, tmp_path):
     before = contents(tmp_path / "packed")
     path = folder / "train" / "dog" / "0.png"
     path.write_bytes(path.read_bytes() + b"\0")
-    with pytest.raises(UserError, match="holds another data set, or an older state"):
+    with pytest.raises(UserError, match="holds another data set, or an older state of it: give another folder"):
         prepare(open_source(folder), tmp_path / "packed", progress=False)
     assert contents(tmp_path / "packed") == before
 

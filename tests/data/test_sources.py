@@ -1,7 +1,9 @@
 """Class folders and tars of the same are read alike; anything else is told in one line."""
 
 import io
+import os
 import pickle
+import re
 import shutil
 import tarfile
 from pathlib import Path
@@ -112,6 +114,19 @@ def test_a_folder_that_cannot_be_listed_is_named(folder, monkeypatch):
 
     monkeypatch.setattr("os.walk", walk)
     with pytest.raises(UserError, match="cannot read .*train: Permission denied"):
+        open_source(folder)
+
+
+def test_the_folder_itself_is_named_where_it_cannot_be_read(folder, monkeypatch):
+    scan = os.scandir
+
+    def refuse(top="."):
+        if Path(top) == folder:
+            raise PermissionError(13, "Permission denied", str(top))
+        return scan(top)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UserError, match=f"cannot read {re.escape(str(folder))}: Permission denied$"):
         open_source(folder)
 
 

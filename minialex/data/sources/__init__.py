@@ -13,13 +13,14 @@
 A label is the place of a class among the sorted classes that the devkit or the mapping lists, or else those in train/.
 """
 
+import os
 from pathlib import Path
 
 from minialex.data.sources.cifar import open_cifar
 from minialex.data.sources.md5 import md5_report
 from minialex.data.sources.photos import open_photos
 from minialex.data.sources.records import SPLITS, FileItem, Item, Source, TarItem
-from minialex.errors import UserError
+from minialex.errors import UserError, one_line
 
 __all__ = ["SPLITS", "FileItem", "Item", "Source", "TarItem", "md5_report", "open_source"]
 
@@ -33,6 +34,8 @@ def open_source(path: str | Path) -> Source:
     """
     path = Path(path)
     try:
+        if path.is_dir():
+            os.scandir(path).close()  # where it cannot be read, the error is to name it, not a file looked for in it
         return open_cifar(path) or open_photos(path)
     except OSError as error:
-        raise UserError(f"cannot read {error.filename or path}: {error.strerror or error}") from error
+        raise UserError(f"cannot read {error.filename or path}: {one_line(error)}") from error

@@ -16,9 +16,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from minialex.data.sources.records import SPLITS, Item, Source, one_line
+from minialex.data.sources.records import SPLITS, Item, Source
 from minialex.data.sources.tars import small_files
-from minialex.errors import UserError
+from minialex.errors import UserError, one_line
 
 SIDE = 32  # pixels
 RECORD = 1 + 3 * SIDE * SIDE  # bytes of the binary version: the label, then the red, green and blue planes

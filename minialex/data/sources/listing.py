@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from minialex.data.sources.records import one_line
 from minialex.data.sources.tars import small_files
-from minialex.errors import UserError
+from minialex.errors import UserError, one_line
 
 WNID = re.compile(r"n\d{8}")
 DEVKIT = "ILSVRC2012_devkit_t12"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from minialex.errors import UserError
+from minialex.errors import UserError, one_line
 
 SUMS = {
     "ILSVRC2012_img_train.tar": "1d675b47d978889d74fa0da5fadfb00e",
@@ -28,7 +28,7 @@ def md5_report(path: str | Path) -> list[str]:
     try:
         return [_line(folder / name) if name in there else f"{name}: not there" for name in SUMS]
     except OSError as error:
-        raise UserError(f"cannot read {error.filename or folder}: {error.strerror or error}") from error
+        raise UserError(f"cannot read {error.filename or folder}: {one_line(error)}") from error
 
 
 def _line(path: Path) -> str:

@@ -73,8 +73,3 @@ class Source:
     revision: str = ""
     words: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
-
-
-def one_line(error: Exception) -> str:
-    """What a library's error says, for a message of one line."""
-    return " ".join(str(error).split()) or type(error).__name__

@@ -15,8 +15,8 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
-from minialex.data.sources.records import Item, TarItem, one_line
-from minialex.errors import UserError
+from minialex.data.sources.records import Item, TarItem
+from minialex.errors import UserError, one_line
 
 CLASS_TAR = re.compile(r"(n\d{8})\.tar")  # all the training images of one class
 FLAT_VAL = re.compile(r"ILSVRC2012_val_\d{8}\.JPEG")
