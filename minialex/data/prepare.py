@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from minialex.data.decode import BrokenImage, _decode, pillow_warnings, resize_crop
@@ -161,9 +162,9 @@ def _start_worker() -> None:
 
 
 def _shard(part: _Part, mark: str) -> _Shard:
-    with pillow_warnings():
+    with pillow_warnings(), threadpool_limits(1):  # the BLAS of each worker would start a thread for each core
         record = _finished(part, mark) or _make(part, mark)
-    return _Shard(record, *_figures(np.load(part.path, mmap_mode="r", allow_pickle=False)))
+        return _Shard(record, *_figures(np.load(part.path, mmap_mode="r", allow_pickle=False)))
 
 
 def _finished(part: _Part, mark: str) -> dict | None:
