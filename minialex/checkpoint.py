@@ -72,7 +72,8 @@ def save(path: str | Path, snapshot: Snapshot) -> None:
 def load(path: str | Path, *, xp) -> Snapshot:
     """Read a snapshot; tensors become arrays of `xp`.
 
-    Raises UserError where the file is not a whole one of ours: a single changed byte, wherever it is, is noticed.
+    Raises UserError where the file is not a whole one of ours: a single changed byte, wherever it is, is noticed; and
+    PermissionError where it may not be read.
     """
     groups: dict = {group: {} for group in GROUPS}
     try:
@@ -86,6 +87,8 @@ def load(path: str | Path, *, xp) -> Snapshot:
             mean = file.get_tensor("mean")
         del rest["sha256"]
         return Snapshot(**groups, mean=mean, **rest)
+    except PermissionError:  # the file may well be whole: it is not to be set aside
+        raise
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path} is not a whole checkpoint of minialex ({one_line(error)})") from error
 

@@ -281,3 +281,16 @@ def test_the_best_of_a_run_or_its_newest_or_the_file_itself(tmp_path, snapshot):
     checkpoint.save(folder / "best.safetensors", snapshot)
     assert checkpoint.best_of(str(tmp_path)) == folder / "best.safetensors"
     assert checkpoint.best_of(folder / "0001-0000000.safetensors").name == "0001-0000000.safetensors"
+
+
+def test_a_file_that_may_not_be_read_is_not_set_aside(tmp_path, snapshot, monkeypatch):
+    checkpoint.save(tmp_path / "0001-0000000.safetensors", snapshot)
+    checkpoint.save(tmp_path / "0002-0000000.safetensors", snapshot)
+
+    def forbidden(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(checkpoint, "_check_whole", forbidden)
+    with pytest.raises(PermissionError, match="0002"):
+        checkpoint.last_good(tmp_path, xp=np)
+    assert not list(tmp_path.glob("*.damaged")) and len(list(tmp_path.iterdir())) == 2
