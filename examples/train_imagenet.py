@@ -75,6 +75,21 @@ def arguments(argv):
         "--variant", choices=alexnet.VARIANTS, default="code2012", help="which AlexNet (default: %(default)s)"
     )
     net.add_argument("--width", type=float, metavar="F", help="factor on every hidden layer (1; toy set 0.25)")
+    add_training(parser)
+    where = parser.add_argument_group("machine and files")
+    where.add_argument(
+        "--backend", choices=("numpy", "cupy", "auto"), default="auto", help="auto: CuPy where a GPU works, else NumPy"
+    )
+    where.add_argument("--workers", type=int, metavar="N", default=cores, help="processes that decode (%(default)s)")
+    where.add_argument("--threads", type=int, metavar="N", default=cores, help="threads that compute (%(default)s)")
+    where.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; without it, a new one in runs/")
+    where.add_argument("--resume", choices=("newest", "last-good"), nargs="?", const="newest", help=RESUME_HELP)
+    args = parser.parse_args(argv)
+    check(args)
+    return args
+
+
+def add_training(parser) -> None:
     how = parser.add_argument_group("training (what is not given is the recipe's)")
     how.add_argument("--recipe", choices=RECIPES, help="how it is trained; see below")
     how.add_argument("--epochs", type=int, metavar="N", help="passes over the training images")
@@ -95,17 +110,6 @@ def arguments(argv):
     how.add_argument(
         "--dtype", choices=("float32", "float64"), default="float32", help="numbers it computes with (%(default)s)"
     )
-    where = parser.add_argument_group("machine and files")
-    where.add_argument(
-        "--backend", choices=("numpy", "cupy", "auto"), default="auto", help="auto: CuPy where a GPU works, else NumPy"
-    )
-    where.add_argument("--workers", type=int, metavar="N", default=cores, help="processes that decode (%(default)s)")
-    where.add_argument("--threads", type=int, metavar="N", default=cores, help="threads that compute (%(default)s)")
-    where.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; without it, a new one in runs/")
-    where.add_argument("--resume", choices=("newest", "last-good"), nargs="?", const="newest", help=RESUME_HELP)
-    args = parser.parse_args(argv)
-    check(args)
-    return args
 
 
 def recipe_table() -> str:

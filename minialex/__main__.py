@@ -116,6 +116,20 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--width", type=float, default=1.0, help="factor on every hidden layer (1.0)")
     command.set_defaults(run=summary)
 
+    _add_health(commands)
+
+    command = commands.add_parser("doctor", help="what this machine has, and which extra to install")
+    command.set_defaults(run=show_doctor)
+
+    command = commands.add_parser("verify", help="whether each byte of prepared data is as it was made")
+    command.add_argument("folder", metavar="FOLDER", help="what examples/prepare_imagenet.py made")
+    command.set_defaults(run=show_verify)
+
+    _add_weights(commands)
+    return top
+
+
+def _add_health(commands) -> None:
     command = commands.add_parser("health", help="will it learn? each layer and the first step, measured on one batch")
     command.add_argument("--variant", choices=alexnet.VARIANTS, default="code2012", help="which AlexNet (%(default)s)")
     command.add_argument("--recipe", choices=RECIPES, help="how it is trained (what train_imagenet.py would choose)")
@@ -129,13 +143,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--backend", choices=("numpy", "cupy", "auto"), default="auto", help="(%(default)s)")
     command.set_defaults(run=show_health)
 
-    command = commands.add_parser("doctor", help="what this machine has, and which extra to install")
-    command.set_defaults(run=show_doctor)
 
-    command = commands.add_parser("verify", help="whether each byte of prepared data is as it was made")
-    command.add_argument("folder", metavar="FOLDER", help="what examples/prepare_imagenet.py made")
-    command.set_defaults(run=show_verify)
-
+def _add_weights(commands) -> None:
     command = commands.add_parser("import", help="weights of torchvision or of an ONNX file, as a checkpoint")
     what = "torchvision's alexnet (.safetensors, or a .pth state dict), or an ONNX file of any variant"
     command.add_argument("source", type=Path, metavar="SOURCE", help=what)
@@ -147,7 +156,6 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("run_folder", type=Path, metavar="RUN", help="a run's folder, or a checkpoint")
     command.add_argument("out", type=Path, metavar="OUT.onnx", help="the ONNX file to write")
     command.set_defaults(run=export_onnx)
-    return top
 
 
 def main(argv: list[str] | None = None) -> None:

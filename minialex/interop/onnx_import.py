@@ -67,6 +67,7 @@ def load(path: Path):
 
 
 def read_conv(chain: Chain) -> Conv:
+    """A convolution with its weights, which are kept as "conv1.W" and so on. ValueError for one that is dilated."""
     node = chain.take("Conv")
     name = chain.next_name("conv")
     chain.keep(node, name, "W b")
@@ -82,6 +83,7 @@ def read_conv(chain: Chain) -> Conv:
 
 
 def read_relu(chain: Chain) -> ReLU:
+    """A ReLU."""
     attributes(chain.take("Relu"))
     return ReLU()
 
@@ -110,6 +112,7 @@ def read_pool(chain: Chain) -> MaxPool:
 
 
 def read_lrn(chain: Chain) -> LRN:
+    """ONNX's own LRN, across all maps; its alpha is divided by the size of the window."""
     given = attributes(node := chain.take("LRN"), alpha=1e-4, beta=0.75, bias=1.0, size=0)
     if given["size"] < 1:
         raise ValueError(f"{told(node)} has size={given['size']}")
@@ -117,6 +120,7 @@ def read_lrn(chain: Chain) -> LRN:
 
 
 def read_batchnorm(chain: Chain) -> BatchNorm:
+    """Batch normalisation by running statistics. ValueError for its training form."""
     node = chain.take("BatchNormalization")
     given = attributes(node, ("momentum",), epsilon=1e-5, training_mode=0, spatial=1)
     only(node, given, training_mode=0, spatial=1)
@@ -158,6 +162,7 @@ def _read_neighbours(chain: Chain, x: str) -> LRN | MapNorm:
 
 
 def read_flatten(chain: Chain) -> Flatten:
+    """(N,C,H,W) to (N,C*H*W)."""
     node = chain.take("Flatten")
     only(node, attributes(node, axis=1), axis=1)
     chain.shape = (prod(chain.shape),)
@@ -165,6 +170,7 @@ def read_flatten(chain: Chain) -> Flatten:
 
 
 def read_reshape(chain: Chain) -> Flatten:
+    """The same as a reshape to one row an image. ValueError for any other shape."""
     node = chain.take("Reshape")
     target = chain.constant(node, 1).tolist()
     chain.shape = (prod(chain.shape),)
@@ -174,6 +180,7 @@ def read_reshape(chain: Chain) -> Flatten:
 
 
 def read_gemm(chain: Chain) -> Linear:
+    """A fully connected layer with its weights. ValueError for one that scales, or transposes its input."""
     node = chain.take("Gemm")
     given = attributes(node, alpha=1.0, beta=1.0, transA=0, transB=0)
     only(node, given, alpha=1.0, beta=1.0, transA=0)
@@ -200,6 +207,7 @@ def read_average(chain: Chain) -> None:
 
 
 def read_softmax(chain: Chain) -> None:
+    """A softmax at the end, which we have outside the network. ValueError for one anywhere else."""
     node = chain.take("Softmax")
     if chain.nodes:
         raise ValueError(f"{told(node)} is not the last node")

@@ -34,24 +34,6 @@ JPEG = ("class_names", "train_jpeg", "train_offsets", "train_labels", "train_num
 
 
 @dataclass(frozen=True, slots=True)
-class PixelItem:
-    """An image as 32x32x3 bytes, RGB, row by row; it reads as a PNG."""
-
-    name: str
-    label: int
-    content: bytes
-
-    @property
-    def size(self) -> int:
-        return len(self.content)
-
-    def read(self) -> bytes:
-        file = io.BytesIO()
-        Image.frombytes("RGB", (SIDE, SIDE), self.content).save(file, "PNG")
-        return file.getvalue()
-
-
-@dataclass(frozen=True, slots=True)
 class EncodedItem:
     """An image as the bytes of its file."""
 
@@ -65,6 +47,16 @@ class EncodedItem:
 
     def read(self) -> bytes:
         return self.content
+
+
+@dataclass(frozen=True, slots=True)
+class PixelItem(EncodedItem):
+    """An image as 32x32x3 bytes, RGB, row by row; it reads as a PNG."""
+
+    def read(self) -> bytes:
+        file = io.BytesIO()
+        Image.frombytes("RGB", (SIDE, SIDE), self.content).save(file, "PNG")
+        return file.getvalue()
 
 
 def open_cifar(path: Path) -> Source | None:
