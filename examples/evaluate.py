@@ -28,7 +28,8 @@ from minialex.errors import UserError, main_status
 from minialex.evaluate import Score, class_errors, features, nearest, probabilities, score
 from minialex.files import write_atomically
 from minialex.network import table
-from minialex.parallel import by_image_chunks
+from minialex.ops import Ops
+from minialex.parallel import for_backend
 
 # Top-1 and top-5 error in percent (section 6) by (several networks?, crops).
 SEVERAL = [
@@ -53,13 +54,14 @@ class Trained:
     snapshot: Snapshot
     network: alexnet.Network
     layers: tuple
+    ops: Ops
     batch: int
     xp: object
 
     def run(self, function, split, crops: int, what: str):
         """function (one of evaluate.py's) of the network and of the split's batches, under a progress bar."""
         batches = self._under_a_bar(split, crops, what)
-        return function(self.layers, self.snapshot.params, self.snapshot.state, batches)
+        return function(self.layers, self.snapshot.params, self.snapshot.state, batches, ops=self.ops)
 
     def _under_a_bar(self, split, crops: int, what: str) -> Iterator:
         config = self.snapshot.config
@@ -153,10 +155,9 @@ def differ(classes: tuple, packed: Packed) -> str:
 
 
 def trained(snapshot: Snapshot, pool: ThreadPoolExecutor, batch: int, xp) -> Trained:
-    """The network of a snapshot: on a CPU, with its layers in chunks for the threads."""
+    """The network of a snapshot, as this machine runs it."""
     network = alexnet.from_config(snapshot.config)
-    layers = by_image_chunks(network.layers, pool) if xp is np else network.layers
-    return Trained(snapshot, network, layers, batch, xp)
+    return Trained(snapshot, network, *for_backend(network.layers, xp, pool), batch, xp)
 
 
 def report(args, packed: Packed, snapshots: list[Snapshot], scores: list[Score], average: Score) -> None:

@@ -25,7 +25,7 @@ from minialex.data.prepare import open_data
 from minialex.errors import UserError, main_status
 from minialex.files import alone_in
 from minialex.optim import Steps
-from minialex.parallel import by_image_chunks
+from minialex.parallel import for_backend
 from minialex.recipes import RECIPES, Recipe, recipe_for
 
 DATA_HELP = """a folder (or .tar) with train/CLASS/ and val/CLASS/ of images, prepared once into a cache, or a folder
@@ -53,11 +53,9 @@ def main(argv=None):
     folder = args.out or new_folder(Path("runs"), f"{config.data}-{config.variant}")
     with alone_in(folder), ThreadPoolExecutor(args.threads) as pool, threadpool_limits(args.threads):
         snapshot = first_snapshot(args, config, packed, folder, xp)
-        layers = config.network().layers
-        if xp is np:
-            layers = by_image_chunks(layers, pool)
+        layers, ops = for_backend(config.network().layers, xp, pool)
         print(f"{introduction(config, packed, xp, args.threads)}; everything goes to {folder}", flush=True)
-        record = train.Trainer(config, packed, snapshot, layers, folder, xp).run()
+        record = train.Trainer(config, packed, snapshot, layers, folder, xp, ops).run()
     print(f"done: top-1 {record['val_top1']:.1%}, top-5 {record['val_top5']:.1%} on {len(packed.val):,} images")
     print(f"look at {folder / 'curves.png'} and {folder / 'conv1.png'}; checkpoints are in {folder / 'checkpoints'}")
 

@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
 from minialex import __version__, alexnet, doctor
 from minialex.errors import UserError, main_status
 from minialex.recipes import RECIPES, recipe_for
@@ -35,7 +33,7 @@ def show_health(args: argparse.Namespace) -> None:
     from minialex import train
     from minialex.backend import get_backend
     from minialex.data.prepare import open_data
-    from minialex.parallel import by_image_chunks
+    from minialex.parallel import for_backend
 
     check(args)
     xp, cores = get_backend(args.backend), os.cpu_count() or 1
@@ -47,9 +45,8 @@ def show_health(args: argparse.Namespace) -> None:
     width = args.width or (1.0 if args.data else 0.25)
     config = train.Config(str(args.data), args.variant, width, classes, recipe, args.seed)
     with TemporaryDirectory() as folder, ThreadPoolExecutor(cores) as pool:
-        layers = config.network().layers
-        layers = by_image_chunks(layers, pool) if xp is np else layers
-        trainer = train.Trainer(config, packed, train.start(config, packed, xp=xp), layers, Path(folder), xp)
+        layers, ops = for_backend(config.network().layers, xp, pool)
+        trainer = train.Trainer(config, packed, train.start(config, packed, xp=xp), layers, Path(folder), xp, ops)
         for report in trainer.rehearse(args.steps):
             print(report, flush=True)
 

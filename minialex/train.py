@@ -133,7 +133,7 @@ def rates_at(snapshot: Snapshot, recipe: Recipe, steps: int) -> optim.Rates:
 
 @dataclass
 class Trainer:
-    """A run under way. `layers` are the config's network as this machine runs it; `folder` is where the run is kept."""
+    """A run under way, kept in `folder`. `layers` and `ops` are the config's network as this machine runs it."""
 
     config: Config
     packed: Packed
@@ -141,6 +141,7 @@ class Trainer:
     layers: tuple
     folder: Path
     xp: object
+    ops: Ops = reference
 
     def run(self) -> dict:
         """Train to the last epoch and return its record.
@@ -199,9 +200,8 @@ class Trainer:
             self._check_finite(seen[0], x, f"step {now.step + 1} of epoch {now.epoch + 1}")
 
         rng = generator(self.config.seed, DROPOUT, now.epoch, now.step)
-        _, _, now.state = step(
-            self.layers, now.params, now.velocity, now.state, x, t, rates=self._rates(), rng=rng, check=check
-        )
+        how = {"rates": self._rates(), "rng": rng, "ops": self.ops, "check": check}
+        _, _, now.state = step(self.layers, now.params, now.velocity, now.state, x, t, **how)
         now.step += 1
         loss, right = seen
         return loss, int(right)
@@ -268,7 +268,8 @@ class Trainer:
     def _finish_epoch(self) -> None:
         """Validate, add the epoch's record to the history, warn, save, draw."""
         now, began = self.snapshot, time.monotonic()
-        score = evaluate(self.layers, now.params, now.state, self._batches(test_batches, self.packed.val))
+        batches = self._batches(test_batches, self.packed.val)
+        score = evaluate(self.layers, now.params, now.state, batches, ops=self.ops)
         some = self._some_images()
         self._check_finite(score.loss, some, f"the validation after epoch {now.epoch + 1}")
         record = self._record(score, time.monotonic() - began)

@@ -21,6 +21,7 @@ SECONDS = 120  # a mutation may loop for ever
 
 WINDOWS = "minialex/ops/windows.py"
 CONV = "minialex/ops/conv.py"
+WINOGRAD = "minialex/ops/winograd.py"
 LINEAR = "minialex/ops/linear.py"
 ACTIVATIONS = "minialex/ops/activations.py"
 LRN = "minialex/ops/lrn.py"
@@ -92,6 +93,33 @@ MUTATIONS = [  # (file, old, new, what it breaks)
     ),
     (CONV, "stride=1, pad=0, groups=1", "stride=2, pad=0, groups=1", "default stride"),
     (CONV, "        if need_dx:", "        if True:", "need_dx=False computes dx all the same"),
+    (WINOGRAD, "dU += ", "dU = ", "winograd: dW of the last images alone"),
+    (WINOGRAD, "[-root * c for", "[root * c for", "winograd: roots of the wrong sign"),
+    (
+        WINOGRAD,
+        "transpose(3, 4, 1, 5, 2, 0, 6)",
+        "transpose(3, 4, 2, 5, 1, 0, 6)",
+        "winograd: a tile's outputs transposed",
+    ),
+    (
+        WINOGRAD,
+        "transpose(5, 2, 4, 0, 1, 3, 6)",
+        "transpose(5, 4, 2, 0, 1, 3, 6)",
+        "winograd: a tile's gradients transposed",
+    ),
+    (WINOGRAD, "dy.sum(axis=(0, 1, 2))", "dy[:1].sum(axis=(0, 1, 2))", "winograd: db of the first image alone"),
+    (WINOGRAD, "pair(stride) == (1, 1)", "pair(stride)[0] == 1", "winograd: one stride unseen"),
+    (WINOGRAD, "whole = xp_of(dy).zeros(", "whole = xp_of(dy).ones(", "winograd: gradients beyond the border"),
+    (WINOGRAD, "transpose(0, 1, 4, 3, 2)", "transpose(1, 0, 4, 3, 2)", "winograd: dx through transposed kernels"),
+    (WINOGRAD, "        if need_dx:", "        if True:", "winograd: need_dx=False computes dx all the same"),
+    (WINOGRAD, "bottom + -OH % m", "bottom + m", "winograd: a row of tiles too many"),
+    (WINOGRAD, "(3, 3): 2,", "(3, 3): 1,", "winograd: no multiplication saved"),
+    (
+        WINOGRAD,
+        "A.T @ _flat(M), len(x[part])), b,",
+        "A.T @ _flat(M), len(x[part])), b[::-1],",
+        "winograd: bias from the wrong map",
+    ),
     (LINEAR, "    y += b\n", "", "bias left out"),
     (LINEAR, "dy.sum(axis=0)", "dy.sum(axis=1)", "bias gradient from the wrong axis"),
     (LINEAR, "dy.sum(axis=0)", "dy[0]", "bias gradient without the batch sum"),

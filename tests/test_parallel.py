@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from minialex import alexnet, network
 from minialex.layers import LRN, BatchNorm, Conv, Dropout, Flatten, Linear, MaxPool, NoParameters, ReLU
-from minialex.ops import Pair, reference
-from minialex.parallel import BLOCK, CHUNK, ColumnBlocks, ImageChunks, by_image_chunks
+from minialex.ops import Pair, fast, reference
+from minialex.parallel import BLOCK, CHUNK, FEW, Chunks, ColumnBlocks, by_image_chunks, for_backend
 from minialex.rng import DROPOUT, INIT, generator
 
 SHAPE = (14, 13, 3)
@@ -36,18 +36,19 @@ def start(layers, shape, dtype="float32", n=2 * CHUNK + 3):
     return params, state, x, dlogits
 
 
-def one_step(layers, params, state, x, dlogits):
+def one_step(layers, params, state, x, dlogits, ops=reference):
     """Everything that a step computes, by name."""
-    logits, caches = network.forward(layers, params, x, state=state, train=True, rng=generator(0, DROPOUT))
-    grads = network.backward(layers, params, caches, dlogits)
+    logits, caches = network.forward(layers, params, x, state=state, train=True, rng=generator(0, DROPOUT), ops=ops)
+    grads = network.backward(layers, params, caches, dlogits, ops=ops)
     assert list(grads) == list(params)
-    tested, _ = network.forward(layers, params, x, state=state, train=False)
+    tested, _ = network.forward(layers, params, x, state=state, train=False, ops=ops)
     return {"logits": logits, "tested": tested} | network.update_state(layers, state, caches) | grads
 
 
 def chunked(layers, threads, *arrays):
     with ThreadPoolExecutor(threads) as pool, threadpool_limits(threads):  # as the example has it
-        return one_step(by_image_chunks(layers, pool), *arrays)
+        layers, ops = for_backend(layers, np, pool)
+        return one_step(layers, *arrays, ops=ops)
 
 
 @pytest.mark.parametrize("n", [1, CHUNK - 1, CHUNK, 2 * CHUNK, 2 * CHUNK + 3])
@@ -99,16 +100,30 @@ def test_a_fully_connected_layer_in_blocks_of_columns():
 
 
 def kinds(layers):
+    """The types of layers, those in chunks in a tuple."""
+    return [tuple(kinds(layer.layers)) if isinstance(layer, Chunks) else type(layer) for layer in layers]
+
+
+def rewritten_kinds(layers):
     with ThreadPoolExecutor(1) as pool:
-        return [
-            tuple(map(type, layer.layers)) if isinstance(layer, ImageChunks) else type(layer)
-            for layer in by_image_chunks(layers, pool)
-        ]
+        return kinds(by_image_chunks(layers, pool))
 
 
 def test_what_mixes_images_stays_outside():
     front, back = (Conv, ReLU, LRN, MaxPool), (Conv, ReLU, Flatten)
-    assert kinds(LAYERS) == [front, BatchNorm, back, Dropout, ColumnBlocks]
+    assert rewritten_kinds(LAYERS) == [(front,), BatchNorm, (back,), Dropout, ColumnBlocks]
+
+
+def test_kernels_are_transformed_once_a_chunk():
+    layers = (ReLU(), Conv("a", 8, 5, pad=2), Conv("b", 8, 3, pad=1), ReLU(), MaxPool(), Conv("c", 8, 3, stride=2))
+    assert rewritten_kinds(layers) == [((ReLU,), Conv, Conv, (ReLU, MaxPool, Conv))]
+
+
+def test_the_table_and_the_layers_for_a_backend():
+    with ThreadPoolExecutor(1) as pool:
+        layers, ops = for_backend(LAYERS, np, pool)
+        assert ops is fast and isinstance(layers[0], Chunks)
+        assert for_backend(list(LAYERS), object(), pool) == (LAYERS, reference)
 
 
 class Shift(NoParameters):
@@ -152,7 +167,7 @@ def test_a_learners_layer_without_per_image_sees_the_whole_batch():
     with ThreadPoolExecutor(2) as pool:
         y, _ = network.forward(by_image_chunks((ReLU(), shift), pool), {}, x, state={}, train=True)
     assert shift.seen == [(20, threading.main_thread())] and y.ravel().tolist() == [19, *range(19)]
-    assert kinds((shift,)) == [Shift]
+    assert rewritten_kinds((shift,)) == [Shift]
 
 
 def test_chunks_are_small_and_run_on_the_pool():
@@ -160,7 +175,7 @@ def test_chunks_are_small_and_run_on_the_pool():
     x = np.ones((2 * CHUNK + 3, 2))
     with ThreadPoolExecutor(1) as pool:
         network.forward(by_image_chunks((watch,), pool), {}, x, state={}, train=True)
-    assert [size for size, _ in watch.seen] == [CHUNK, CHUNK, 3]
+    assert [size for size, _ in watch.seen] == [FEW] * (2 * CHUNK // FEW) + [FEW, 1]
     assert threading.main_thread() not in {thread for _, thread in watch.seen}
 
 
@@ -170,7 +185,7 @@ def test_running_statistics_of_a_per_image_layer_are_updated():
         rewritten = by_image_chunks(layers, pool)
         _, caches = network.forward(rewritten, {}, np.ones((20, 3)), state={"counted": 0}, train=True)
     assert network.update_state(rewritten, {"counted": 0}, caches) == {"counted": 1}
-    assert kinds(layers) == [(ReLU,), Counting, (ReLU,)]
+    assert rewritten_kinds(layers) == [((ReLU,),), Counting, ((ReLU,),)]
 
 
 def test_the_first_layer_is_spared_its_dx_in_every_chunk():
@@ -182,7 +197,8 @@ def test_the_first_layer_is_spared_its_dx_in_every_chunk():
         for spy in (first, second, third):
             spy.seen.clear()
         assert network.backward_through(layers, caches, x, ops=reference, need_dx=False)[0] is None
-    assert (first.seen, second.seen, third.seen) == ([False] * 2, [True] * 2, [True] * 2)
+    parts = CHUNK // FEW + 1
+    assert (first.seen, second.seen, third.seen) == ([False] * parts, [True] * parts, [True] * parts)
 
 
 def test_an_error_in_a_chunk_reaches_the_caller():
@@ -221,6 +237,39 @@ def test_a_first_linear_layer_is_spared_its_dx_in_every_block():
     assert asked == [False, False]
 
 
+def test_a_gradient_lies_where_it_lay_before_and_is_another():
+    layer = Linear("fc", BLOCK + 1)
+    params = {"fc.W": np.ones((4, BLOCK + 1)), "fc.b": np.zeros(BLOCK + 1)}
+    with ThreadPoolExecutor(2) as pool:
+        layers = by_image_chunks((layer,), pool)
+
+        def gradient(x):
+            y, caches = network.forward(layers, params, x, state={}, train=True)
+            return network.backward(layers, params, caches, np.ones_like(y))["fc.W"]
+
+        first = gradient(np.full((2, 4), 3.0))
+        assert (first == 6).all()
+        second = gradient(np.full((3, 4), 5.0))
+        assert second is first and (second == 15).all()
+        assert gradient(np.full((3, 4), 5.0, "float32").astype("float64")) is first
+
+
+def test_what_a_layer_hands_out_is_not_added_to():
+    """The gradients of the chunks are added in memory of our own."""
+    kept = []
+
+    class Keeping(Watch):
+        def backward(self, dy, cache, *, ops, need_dx=True):
+            kept.append(np.ones(3))
+            return dy, {"w": kept[-1]}
+
+    with ThreadPoolExecutor(2) as pool:
+        layers = by_image_chunks((Keeping(),), pool)
+        y, caches = network.forward(layers, {}, np.ones((2 * CHUNK, 2)), state={}, train=True)
+        _, grads = network.backward_through(layers, caches, y, ops=reference, need_dx=True)
+    assert (grads["w"] == 2 * CHUNK // FEW).all() and all((one == 1).all() for one in kept)
+
+
 def blas_threads():
     return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
@@ -239,4 +288,4 @@ def test_a_chunk_takes_one_thread_and_gives_the_others_back():
     with threadpool_limits(2, user_api="blas"), ThreadPoolExecutor(2) as pool:
         before = blas_threads()
         network.forward(by_image_chunks((watch,), pool), {}, np.ones((CHUNK + 1, 2)), state={}, train=True)
-        assert set(watch.seen) <= {1} and len(watch.seen) == 2 * len(before) and blas_threads() == before
+        assert watch.seen == [1] * (CHUNK // FEW + 1) * len(before) and blas_threads() == before

@@ -180,7 +180,7 @@ def test_a_signal_lets_the_step_end_and_says_how_to_go_on(packed, tmp_path, afte
 
 
 def test_a_signal_in_the_validation_ends_the_run_after_it(packed, tmp_path, monkeypatch):
-    def evaluate(*_):
+    def evaluate(*_, **__):
         signal.raise_signal(signal.SIGTERM)
         return Score(1.0, 0.5, 1.0)
 
@@ -371,7 +371,7 @@ def test_the_records_are_means_over_the_images(packed, tmp_path, monkeypatch):
 
 def scores(monkeypatch, *top1):
     values = iter(top1)
-    monkeypatch.setattr(train, "evaluate", lambda *_: Score(1.0, next(values), 1.0))
+    monkeypatch.setattr(train, "evaluate", lambda *_, **__: Score(1.0, next(values), 1.0))
 
 
 def test_the_best_checkpoint_is_the_best_epochs(packed, tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ def conv_forward(x, W, b, *, stride=1, pad=0, groups=1):
     Returns y (N,OH,OW,OC) with OH = floor((H + top + bottom - KH)/SH) + 1, and the cache.
     Raises ValueError for shapes, types, stride, pad or groups that do not fit.
     """
-    _check(x, W, b, stride, pad, groups)
+    check(x, W, b, stride, pad, groups)
     xp = xp_of(x)
     N, H, Wd, _ = x.shape
     KH, KW, _, OC = W.shape
@@ -58,7 +58,7 @@ def conv_backward(dy, cache, *, need_dx=True):
     return xp.concatenate(dx, axis=3) if need_dx else None, xp.concatenate(dW, axis=3), dy.sum(axis=0)
 
 
-def _check(x, W, b, stride, pad, groups):
+def check(x, W, b, stride, pad, groups):
     require_images("conv", x)
     require(W.ndim == 4, f"conv: W has shape {W.shape}, it needs four axes (KH,KW,C/groups,OC)")
     require_float("conv", x=x, W=W, b=b)

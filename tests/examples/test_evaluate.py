@@ -146,8 +146,8 @@ def test_a_run_in_float64_is_evaluated_in_it(data, other, call, tmp_path):
 
 def test_a_cpu_computes_in_chunks_on_its_threads(finished, data, call, monkeypatch):
     program, used = call.mains["evaluate"].__globals__, []
-    chunks = program["by_image_chunks"]
-    monkeypatch.setitem(program, "by_image_chunks", lambda layers, pool: used.append(pool) or chunks(layers, pool))
+    chosen = program["for_backend"]
+    monkeypatch.setitem(program, "for_backend", lambda layers, xp, pool: used.append(pool) or chosen(layers, xp, pool))
     assert call("evaluate", "--run", finished, "--data", data, "--crops", 1, *HOW, "--threads", 3) == 0
     assert [pool._max_workers for pool in used] == [3]
 

@@ -4,7 +4,7 @@ import pytest
 
 import minialex.ops
 
-TABLES = {"reference": minialex.ops.reference}
+TABLES = {"reference": minialex.ops.reference, "fast": minialex.ops.fast}
 
 
 @pytest.fixture(scope="session", params=TABLES.values(), ids=TABLES.keys())

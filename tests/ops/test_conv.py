@@ -44,6 +44,9 @@ EXAMPLES = [
     Case((1, 9, 5, 8), (3, 1, 2, 4), stride=(4, 2), pad=((1, 2), (3, 0)), groups=4),
     Case((2, 3, 4, 2), (3, 4, 1, 4), groups=2),  # one window
     Case((2, 17, 15, 3), (11, 11, 3, 4), stride=4, pad=((0, 3), (0, 3))),  # conv1 in small
+    Case((2, 9, 7, 4), (5, 5, 2, 6), pad=2, groups=2),  # conv2 in small
+    Case((3, 5, 6, 2), (3, 3, 2, 4), pad=1),  # conv3 in small
+    Case((2, 6, 8, 4), (3, 3, 2, 4), pad=((0, 2), (1, 0)), groups=2),
 ]
 
 
