@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from minialex import alexnet, checkpoint, figures
@@ -29,7 +28,7 @@ from minialex.evaluate import Score, class_errors, features, nearest, probabilit
 from minialex.files import write_atomically
 from minialex.network import table
 from minialex.ops import Ops
-from minialex.parallel import for_backend
+from minialex.parallel import compute_threads, for_backend
 
 # Top-1 and top-5 error in percent (section 6) by (several networks?, crops).
 SEVERAL = [
@@ -79,7 +78,7 @@ def main(argv=None):
     xp = get_backend(args.backend)
     snapshots = [checkpoint.load(checkpoint.best_of(run), xp=xp) for run in args.run]
     packed = data_for(snapshots, args)
-    with ThreadPoolExecutor(args.threads) as pool, threadpool_limits(args.threads):
+    with compute_threads(args.threads) as pool:
         networks = [trained(snapshot, pool, args.batch, xp) for snapshot in snapshots]
         scores, total = [], 0
         for run, network in zip(args.run, networks, strict=True):

@@ -10,12 +10,10 @@ import math
 import os
 import sys
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from minialex import alexnet, network, train
 from minialex.backend import get_backend
@@ -25,7 +23,7 @@ from minialex.data.prepare import open_data
 from minialex.errors import UserError, main_status
 from minialex.files import alone_in
 from minialex.optim import Steps
-from minialex.parallel import for_backend
+from minialex.parallel import compute_threads, for_backend
 from minialex.recipes import RECIPES, Recipe, recipe_for
 
 DATA_HELP = """a folder (or .tar) with train/CLASS/ and val/CLASS/ of images, prepared once into a cache, or a folder
@@ -51,7 +49,7 @@ def main(argv=None):
     packed = packed.first_classes(args.classes) if args.classes else packed
     config = configure(args, packed)
     folder = args.out or new_folder(Path("runs"), f"{config.data}-{config.variant}")
-    with alone_in(folder), ThreadPoolExecutor(args.threads) as pool, threadpool_limits(args.threads):
+    with alone_in(folder), compute_threads(args.threads) as pool:
         snapshot = first_snapshot(args, config, packed, folder, xp)
         layers, ops = for_backend(config.network().layers, xp, pool)
         print(f"{introduction(config, packed, xp, args.threads)}; everything goes to {folder}", flush=True)

@@ -4,7 +4,6 @@ import argparse
 import math
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,7 +32,7 @@ def show_health(args: argparse.Namespace) -> None:
     from minialex import train
     from minialex.backend import get_backend
     from minialex.data.prepare import open_data
-    from minialex.parallel import for_backend
+    from minialex.parallel import compute_threads, for_backend
 
     check(args)
     xp, cores = get_backend(args.backend), os.cpu_count() or 1
@@ -44,7 +43,7 @@ def show_health(args: argparse.Namespace) -> None:
     recipe = replace(recipe.at_rate(args.lr or recipe.rate), batch=args.batch or recipe.batch)
     width = args.width or (1.0 if args.data else 0.25)
     config = train.Config(str(args.data), args.variant, width, classes, recipe, args.seed)
-    with TemporaryDirectory() as folder, ThreadPoolExecutor(cores) as pool:
+    with TemporaryDirectory() as folder, compute_threads(cores) as pool:
         layers, ops = for_backend(config.network().layers, xp, pool)
         trainer = train.Trainer(config, packed, train.start(config, packed, xp=xp), layers, Path(folder), xp, ops)
         for report in trainer.rehearse(args.steps):
