@@ -5,12 +5,13 @@
 
 Prints a training step of `paper`, inference, and each layer alone, in float32. Every contestant lives in a process of
 its own and they take turns, several times, so that a busy moment of the machine hits all alike; what is printed are
-medians, ratios, and the peak memory of each process, its libraries included. PyTorch runs the same network in the
-faster of its two memory formats, tried out in a process before; torch.compile needs a C++ compiler. Without PyTorch,
-minialex is compared with the matrix products alone. Linux and macOS; about 12 GB of memory for batches of 128.
+medians, ratios, and the peak memory of each process, with what its libraries take of that. PyTorch runs the same
+network in the faster of its two memory formats, which is found out before; torch.compile needs a C++ compiler. Without
+PyTorch, minialex is compared with the matrix products alone. Linux and macOS; 12 GB of memory for batches of 128.
 """
 
 import argparse
+import importlib
 import importlib.metadata
 import importlib.util
 import multiprocessing
@@ -20,10 +21,10 @@ import resource
 import sys
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-import contestants
 import numpy as np
 from threadpoolctl import threadpool_info
 
@@ -32,25 +33,29 @@ from minialex.network import table
 
 BATCHES = (32, 64, 128)
 BOUND = "matrix products"
-PAUSE = 0.1  # seconds between two turns: BLAS's threads of the one before spin for a while, waiting for work
-TURN = 0.1  # seconds that a turn lasts at least: short works are run several times
+PAUSE = 0.05  # seconds between two turns: BLAS's threads of the one before spin for a while, waiting for work
+TURN = 0.05  # seconds that a turn lasts at least: short works are run several times
 TORCH = importlib.util.find_spec("torch") is not None  # not imported here: its memory would count for the processes
-TRIALS = 2  # turns that PyTorch has in each memory format before the faster is chosen
+TRIAL = 4  # seconds at least in which PyTorch's memory formats are tried
+FORMATS = {"contiguous_format": "NCHW", "channels_last": "NHWC"}
 
 
 # Taking turns
 
 
 class Contestant:
-    """Works in a process of their own. Raises RunError where they cannot be made or fail."""
+    """Works in a process of their own, made by a function of a module that is imported there.
 
-    def __init__(self, make, *arguments):
+    libraries: bytes of memory that the imports took. Raises RunError where the works cannot be made or fail.
+    """
+
+    def __init__(self, module: str, function: str, *arguments):
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, make, arguments))
+        self._process = context.Process(target=_serve, args=(theirs, module, function, arguments))
         self._process.start()
         theirs.close()
-        self.works = self._answer()
+        self.libraries, self.works = self._answer()
 
     def __enter__(self):
         return self
@@ -79,12 +84,14 @@ class Contestant:
         return answer
 
 
-def _serve(pipe, make, arguments) -> None:
+def _serve(pipe, module: str, function: str, arguments) -> None:
     try:
+        make = getattr(importlib.import_module(module), function)
+        libraries = _peak()
         works = make(*arguments)
         for stages in works.values():
             _turn(stages)  # the first run compiles and allocates
-        pipe.send(list(works))
+        pipe.send((libraries, list(works)))
         while True:
             work = pipe.recv()
             pipe.send(_peak() if work is None else _turn(works[work]))
@@ -111,45 +118,53 @@ def _peak() -> int:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def compare(makes: dict[str, tuple], rounds: int) -> dict[str, tuple[dict, int]]:
-    """Let contestants take turns. Returns for each its median seconds, {work: [of each stage]}, and its peak bytes.
+@dataclass(frozen=True)
+class Result:
+    """Median seconds of each stage of each work; the peak of memory and what of it the libraries take, in bytes."""
 
-    makes: {name: (what makes its works, *arguments)}, all with the same works.
-    """
+    seconds: dict[str, list[float]]
+    peak: int
+    libraries: int
+
+
+def compare(makes: dict[str, tuple], rounds: int) -> dict[str, Result]:
+    """Let contestants take turns. makes: {name: (module, function, *arguments)}, all with the same works."""
     with ExitStack() as stack:
         there = {name: stack.enter_context(Contestant(*make)) for name, make in makes.items()}
         works = next(iter(there.values())).works
-        seconds = {name: {work: [] for work in works} for name in there}
+        turns = {name: {work: [] for work in works} for name in there}
         for _ in range(rounds):
             for work in works:
                 for name, contestant in there.items():
                     time.sleep(PAUSE)
-                    seconds[name][work].append(contestant.turn(work))
-        return {name: (_medians(seconds[name]), contestant.peak()) for name, contestant in there.items()}
+                    turns[name][work].append(contestant.turn(work))
+        return {name: Result(_medians(turns[name]), one.peak(), one.libraries) for name, one in there.items()}
 
 
-def _medians(seconds: dict[str, list]) -> dict[str, list[float]]:
-    return {work: np.median(turns, axis=0).tolist() for work, turns in seconds.items()}
+def _medians(turns: dict[str, list]) -> dict[str, list[float]]:
+    return {work: np.median(seconds, axis=0).tolist() for work, seconds in turns.items()}
 
 
-def in_faster_format(make, *arguments) -> tuple[str, tuple]:
-    """The memory format, in letters, in which PyTorch does a work in less time, and what makes the work in it."""
-    with Contestant(contestants.in_each_format, make, *arguments) as trial:
-        seconds = {layout: min(sum(trial.turn(layout)) for _ in range(TRIALS)) for layout in contestants.FORMATS}
-    layout = min(seconds, key=seconds.get)
-    return contestants.FORMATS[layout], (make, *arguments, layout)
-
-
-def torchs(make, threads: int, batch: int) -> dict[str, tuple]:
-    """PyTorch's contestants; one that cannot take part is left out, and a line says why."""
+def torchs(function: str, *arguments) -> dict[str, tuple]:
+    """PyTorch's contestants, each in its faster format; one that cannot take part is left out, and a line says why."""
     makes = {}
     for name, compiled in (("PyTorch eager", False), ("torch.compile", True)) if TORCH else ():
         try:
-            letters, made = in_faster_format(make, threads, batch, compiled)
-            makes[f"{name}, {letters}"] = made
+            layout = faster_format(function, *arguments, compiled)
+            makes[f"{name}, {FORMATS[layout]}"] = ("torch_contestants", function, *arguments, compiled, layout)
         except RunError as error:
-            print(f"{name} is left out: {error}")
+            print(f"{name} is left out: {error}", flush=True)
     return makes
+
+
+def faster_format(function: str, *arguments) -> str:
+    """The memory format in which PyTorch's work takes less time, tried in a process that ends then."""
+    with Contestant("torch_contestants", "in_each_format", function, *arguments) as trial:
+        seconds, began = {layout: [] for layout in trial.works}, time.perf_counter()
+        while time.perf_counter() < began + TRIAL:
+            for layout in trial.works:
+                seconds[layout] += trial.turn(layout)
+    return min(seconds, key=lambda layout: min(seconds[layout]))
 
 
 # The tables
@@ -157,49 +172,46 @@ def torchs(make, threads: int, batch: int) -> dict[str, tuple]:
 
 def step_table(threads: int, batch: int, rounds: int, scaling: bool) -> None:
     """A training step; with `scaling`, minialex on one thread, too."""
-    makes = {"minialex": (contestants.ours_step, threads, batch)}
-    if scaling:
-        makes["minialex, 1 thread"] = (contestants.ours_step, 1, batch)
-    makes |= torchs(contestants.torch_step, threads, batch)
-    makes[BOUND] = (contestants.bound_step, threads, batch)
+    makes = {"minialex": ("contestants", "step", threads, batch)}
+    makes |= {"minialex, 1 thread": ("contestants", "step", 1, batch)} if scaling else {}
+    makes |= torchs("step", threads, batch) | {BOUND: ("contestants", "bound", threads, batch)}
     show(f"A training step of {batch} images, {threads} threads", batch, compare(makes, rounds))
 
 
 def inference_table(threads: int, batch: int, rounds: int) -> None:
-    makes = {"minialex": (contestants.ours_inference, threads, batch)}
-    makes |= torchs(contestants.torch_inference, threads, batch)
+    makes = {"minialex": ("contestants", "inference", threads, batch)} | torchs("inference", threads, batch)
     show(f"Inference, {batch} images at a time, {threads} threads", batch, compare(makes, rounds))
 
 
-def show(title: str, batch: int, results: dict[str, tuple[dict, int]]) -> None:
+def show(title: str, batch: int, results: dict[str, Result]) -> None:
     """A line for each contestant, which has one work of one stage; the first is ours."""
-    rows = [("", "ms", "images/s", "minialex is", "peak MB")]
-    ours = None
-    for name, (works, peak) in results.items():
-        ((seconds,),) = works.values()
-        ours = ours or seconds
-        share = "" if name == "minialex" else f"{seconds / ours:.2f} {'of it' if name == BOUND else 'times'}"
-        rows.append((name, f"{1e3 * seconds:,.1f}", f"{batch / seconds:.1f}", share, f"{peak / 1e6:,.0f}"))
+    rows = [("", "ms", "images/s", "minialex is", "peak MB", "libraries MB")]
+    seconds = {name: sum(*result.seconds.values()) for name, result in results.items()}
+    for name, result in results.items():
+        ratio = "" if name == "minialex" else f"{seconds[name] / seconds['minialex']:.2f} "
+        speed = f"{1e3 * seconds[name]:,.1f}", f"{batch / seconds[name]:.1f}"
+        memory = f"{result.peak / 1e6:,.0f}", f"{result.libraries / 1e6:,.0f}"
+        rows.append((name, *speed, ratio and ratio + ("of it" if name == BOUND else "times"), *memory))
     print(f"\n{title}\n{table(rows)}", flush=True)
 
 
 def layers_table(threads: int, batch: int, rounds: int) -> None:
     """Each layer alone, against PyTorch's in the memory format that is faster for that layer."""
-    makes = {"minialex": (contestants.ours_layers, threads, batch)}
-    for layout in contestants.FORMATS if TORCH else ():
-        makes[layout] = (contestants.torch_layers, threads, batch, layout)
-    ours, *others = (works for works, _ in compare(makes, rounds).values())
-    theirs = {work: min((works[work] for works in others), key=sum, default=[]) for work in ours}
+    makes = {"minialex": ("contestants", "layers", threads, batch)}
+    for layout in FORMATS if TORCH else ():
+        makes[layout] = ("torch_contestants", "layers", threads, batch, layout)
+    ours, *others = (result.seconds for result in compare(makes, rounds).values())
+    theirs = {work: min((seconds[work] for seconds in others), key=sum, default=[]) for work in ours}
     half = ("minialex", "PyTorch", "ratio")
-    print(f"\nEach layer alone, {batch} images, {threads} threads: forward ms and backward ms")
-    rows = [_layer_row(work, seconds, theirs[work]) for work, seconds in ours.items()]
-    print(table([("", *half, *half), *rows, _layer_row("total", _sum(ours), _sum(theirs))]), flush=True)
+    rows = [("", *half, *half), *(_layer_row(work, ours[work], theirs[work]) for work in ours)]
+    rows.append(_layer_row("total", _sum(ours), _sum(theirs)))
+    print(f"\nEach layer alone, {batch} images, {threads} threads: ms forward, then ms backward\n{table(rows)}")
 
 
 def _layer_row(name: str, ours: list[float], theirs: list[float]) -> tuple[str, ...]:
     row = [name]
     for mine, other in zip_longest(ours, theirs):
-        row += [f"{1e3 * mine:.1f}"] + ([f"{1e3 * other:.1f}", f"{other / mine:.2f}"] if other else ["", ""])
+        row += [f"{1e3 * mine:.1f}", *([f"{1e3 * other:.1f}", f"{other / mine:.2f}"] if other else ["", ""])]
     return tuple(row + [""] * (7 - len(row)))
 
 
@@ -247,7 +259,7 @@ def arguments(argv) -> argparse.Namespace:
 
 def main(argv=None) -> None:
     args = arguments(argv)
-    print(head(args.threads))
+    print(head(args.threads), flush=True)
     if not TORCH:
         print("PyTorch is not installed (pip install -e '.[oracle]'): the bound alone is there to compare with")
     if args.only in (None, "step"):
