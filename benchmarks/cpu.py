@@ -180,7 +180,7 @@ def step_table(threads: int, batch: int, rounds: int, scaling: bool) -> None:
 
 def inference_table(threads: int, batch: int, rounds: int) -> None:
     makes = {"minialex": ("contestants", "inference", threads, batch)} | torchs("inference", threads, batch)
-    show(f"Inference, {batch} images at a time, {threads} threads", batch, compare(makes, rounds))
+    show(f"Inference in batches of {batch}, {threads} threads", batch, compare(makes, rounds))
 
 
 def show(title: str, batch: int, results: dict[str, Result]) -> None:
