@@ -7,17 +7,18 @@ before it returned: a training step has one stage, a layer alone has two, its fo
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from math import ceil, prod
 from queue import SimpleQueue
 
 import numpy as np
-from threadpoolctl import ThreadpoolController, threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from minialex import alexnet, network, optim, train
 from minialex.layers import Conv, Flatten, Linear
-from minialex.ops import Ops, reference
-from minialex.parallel import CHUNK, by_image_chunks
+from minialex.ops import Ops, fast
+from minialex.parallel import CHUNK, by_image_chunks, compute_threads
 from minialex.rng import DROPOUT, INIT, generator
 
 Works = dict[str, tuple[Callable, ...]]
@@ -55,13 +56,14 @@ class Ours:
     state: dict
     ops: Ops
     on_threads: Callable
+    until: ExitStack  # closed, it ends the threads
 
 
 def ours(threads: int) -> Ours:
-    pool = ThreadPoolExecutor(threads)
-    threadpool_limits(threads, user_api="blas")
+    until = ExitStack()
+    pool = until.enter_context(compute_threads(threads))
     params, state = network.init(PAPER.layers, PAPER.input_shape, generator(0, INIT), xp=np)
-    return Ours(params, state, reference, lambda layers: by_image_chunks(layers, pool))
+    return Ours(params, state, fast, lambda layers: by_image_chunks(layers, pool), until)
 
 
 def step(threads: int, batch: int) -> Works:
