@@ -18,7 +18,7 @@ from minialex.ops.winograd import applies
 
 CHUNK = 8  # images that a thread takes at a time
 FEW = 2  # images of a chunk from layer to layer: what one layer writes is in the cache when the next one reads it
-BLOCK = 256  # columns of a fully connected layer's weights
+BLOCK = 512  # columns of a fully connected layer's weights
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # glibc's names of what mallopt sets
 

@@ -160,8 +160,8 @@ MUTATIONS = [  # (file, old, new, what it breaks)
     (POOL, "(candidate > y)", "(candidate >= y)", "wrong tie: the last maximum"),
     (
         POOL,
-        "for i in range(KH)\n        for j in range(KW)",
-        "for j in range(KW)\n        for i in range(KH)",
+        "    rows, first_in_row = _largest(x, across)  # (N,H,OW,C)\n    y, first_row = _largest(rows, down)  # (N,OH,OW,C)\n    return y, ((x.shape, first_in_row, across), (rows.shape, first_row, down))",
+        "    rows, first_in_row = _largest(x, down)\n    y, first_row = _largest(rows, across)\n    return y, ((x.shape, first_in_row, down), (rows.shape, first_row, across))",
         "wrong tie: first in column-major order",
     ),
     (POOL, "    y = x[slices[0]]", "    y = xp.maximum(x[slices[0]], 0)", "0 for -infinity"),

@@ -108,13 +108,14 @@ def test_by_hand(ops):
     assert dx.reshape(3, 3).tolist() == [[0, 3, 0], [0, 12, 0], [0, 0, 0]]
 
 
-def test_a_window_may_have_256_pixels(ops):
-    """The place of a maximum is kept in a byte: the last of 256 places must survive that."""
-    x = np.zeros((1, 16, 16, 1))
-    x[0, 15, 15, 0] = 1.0
-    _, cache = ops.max_pool.forward(x, kernel=16, stride=1)
+@pytest.mark.parametrize("kernel, more", [((256, 2), (257, 1)), ((2, 256), (1, 257))])
+def test_a_window_may_have_256_pixels_along_an_axis(ops, kernel, more):
+    """The place of a maximum along an axis is kept in a byte: the last of 256 must survive that."""
+    x = np.zeros((1, *kernel, 1))
+    x[0, -1, -1, 0] = 1.0
+    _, cache = ops.max_pool.forward(x, kernel=kernel, stride=1)
     assert np.array_equal(ops.max_pool.backward(np.ones((1, 1, 1, 1)), cache), x)
-    refuses(ops.max_pool.forward, np.zeros((1, 17, 16, 1)), kernel=(17, 16), stride=1, words=[272, 256])
+    refuses(ops.max_pool.forward, np.zeros((1, 300, 300, 1)), kernel=more, stride=1, words=[more, 256])
 
 
 @pytest.mark.parametrize("place", list(np.ndindex(3, 3)))
