@@ -48,7 +48,7 @@ class Threads:
     """Threads of which each computes a part of a step, its matrix products on that one thread as well."""
 
     pool: ThreadPoolExecutor
-    blas: ThreadpoolController = field(default_factory=ThreadpoolController)
+    blas: ThreadpoolController
 
     def map(self, run: Callable, *arguments):
         """Yield run(*those at one place of the arguments), in their order, as Python's own map does."""
@@ -175,7 +175,7 @@ def by_image_chunks(layers: Sequence[Layer], pool: ThreadPoolExecutor) -> tuple[
     def whole(layer):
         return ColumnBlocks(layer, threads) if isinstance(layer, Linear) else layer
 
-    threads = Threads(pool)
+    threads = Threads(pool, ThreadpoolController())
     rewritten: list[Layer] = []
     for chunked, group in groupby(layers, key=in_chunks):
         run = tuple(group)
