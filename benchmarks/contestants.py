@@ -18,8 +18,9 @@ from threadpoolctl import ThreadpoolController
 from minialex import alexnet, network, optim, train
 from minialex.layers import Conv, Flatten, Linear
 from minialex.ops import Ops, fast
-from minialex.parallel import CHUNK, by_image_chunks, compute_threads
+from minialex.parallel import CHUNK, by_image_chunks
 from minialex.rng import DROPOUT, INIT, generator
+from minialex.threads import compute_threads
 
 Works = dict[str, tuple[Callable, ...]]
 

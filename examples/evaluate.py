@@ -28,7 +28,8 @@ from minialex.evaluate import Score, class_errors, features, nearest, probabilit
 from minialex.files import write_atomically
 from minialex.network import table
 from minialex.ops import Ops
-from minialex.parallel import compute_threads, for_backend
+from minialex.parallel import for_backend
+from minialex.threads import compute_threads
 
 # Top-1 and top-5 error in percent (section 6) by (several networks?, crops).
 SEVERAL = [

@@ -23,8 +23,9 @@ from minialex.data.prepare import open_data
 from minialex.errors import UserError, main_status
 from minialex.files import alone_in
 from minialex.optim import Steps
-from minialex.parallel import compute_threads, for_backend
+from minialex.parallel import for_backend
 from minialex.recipes import RECIPES, Recipe, recipe_for
+from minialex.threads import compute_threads
 
 DATA_HELP = """a folder (or .tar) with train/CLASS/ and val/CLASS/ of images, prepared once into a cache, or a folder
 prepared before; without it, the toy set that minialex draws"""

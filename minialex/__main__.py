@@ -32,7 +32,8 @@ def show_health(args: argparse.Namespace) -> None:
     from minialex import train
     from minialex.backend import get_backend
     from minialex.data.prepare import open_data
-    from minialex.parallel import compute_threads, for_backend
+    from minialex.parallel import for_backend
+    from minialex.threads import compute_threads
 
     check(args)
     xp, cores = get_backend(args.backend), os.cpu_count() or 1

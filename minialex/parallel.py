@@ -1,59 +1,20 @@
 """The same step on several threads of a CPU."""
 
-import ctypes
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
-
-from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from minialex import network
 from minialex.backend import get_backend, xp_of
 from minialex.layers import Conv, Layer, Linear, NoParameters
 from minialex.ops import Ops, fast, reference
 from minialex.ops.winograd import applies
+from minialex.threads import Threads
 
 CHUNK = 8  # images that a thread takes at a time
 FEW = 2  # images of a chunk from layer to layer: what one layer writes is in the cache when the next one reads it
 BLOCK = 512  # columns of a fully connected layer's weights
-
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # glibc's names of what mallopt sets
-
-
-@contextmanager
-def compute_threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool of `count` threads to compute on; BLAS takes no more either, and memory stays with the program."""
-    _keep_memory()
-    with ThreadPoolExecutor(count) as pool, threadpool_limits(count):
-        yield pool
-
-
-def _keep_memory() -> None:
-    """Ask glibc to keep what arrays give back, up to 1 GB: the next step needs it again, and new pages are cleared.
-
-    Without it some runs take a tenth longer than others, as it happens. Other C libraries are left as they are.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt:
-        mallopt(M_MMAP_THRESHOLD, 32 << 20)  # its largest: what is below comes from memory that is kept
-        mallopt(M_TRIM_THRESHOLD, 1 << 30)
-        mallopt(M_TOP_PAD, 128 << 20)  # beyond a heap of 64 MB: no thread's heap is given back
-
-
-@dataclass(frozen=True)
-class Threads:
-    """Threads of which each computes a part of a step, its matrix products on that one thread as well."""
-
-    pool: ThreadPoolExecutor
-    blas: ThreadpoolController
-
-    def map(self, run: Callable, *arguments):
-        """Yield run(*those at one place of the arguments), in their order, as Python's own map does."""
-        with self.blas.limit(limits=1, user_api="blas"):
-            yield from self.pool.map(run, *arguments)
 
 
 @dataclass(frozen=True)
@@ -175,7 +136,7 @@ def by_image_chunks(layers: Sequence[Layer], pool: ThreadPoolExecutor) -> tuple[
     def whole(layer):
         return ColumnBlocks(layer, threads) if isinstance(layer, Linear) else layer
 
-    threads = Threads(pool, ThreadpoolController())
+    threads = Threads(pool)
     rewritten: list[Layer] = []
     for chunked, group in groupby(layers, key=in_chunks):
         run = tuple(group)

@@ -26,6 +26,7 @@ optim -> kernels
 data.augment -> kernels
 network -> parallel -> evaluate -> train
 optim -> parallel
+threads -> parallel
 data -> parallel
 checkpoint -> parallel
 recipes -> parallel

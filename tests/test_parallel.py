@@ -1,7 +1,5 @@
 """Chunks of images on threads: the plain layers' results, and the same bits for any number of threads."""
 
-import ctypes
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,11 +8,12 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
-from minialex import alexnet, network, parallel
+from minialex import alexnet, network, threads
 from minialex.layers import LRN, BatchNorm, Conv, Dropout, Flatten, Linear, MaxPool, NoParameters, ReLU
 from minialex.ops import Pair, fast, reference
-from minialex.parallel import BLOCK, CHUNK, FEW, Chunks, ColumnBlocks, by_image_chunks, compute_threads, for_backend
+from minialex.parallel import BLOCK, CHUNK, FEW, Chunks, ColumnBlocks, by_image_chunks, for_backend
 from minialex.rng import DROPOUT, INIT, generator
+from minialex.threads import compute_threads
 
 SHAPE = (14, 13, 3)
 LAYERS = (
@@ -277,7 +276,7 @@ def test_a_blas_that_cannot_be_limited_gives_the_same_results(monkeypatch):
     arrays = start(LAYERS, SHAPE, "float64")
     limited, unknown = chunked(LAYERS, 2, *arrays), ThreadpoolController().select(user_api="none")
     assert not unknown.lib_controllers
-    monkeypatch.setattr(parallel, "ThreadpoolController", lambda: unknown)
+    monkeypatch.setattr(threads, "ThreadpoolController", lambda: unknown)
     for name, value in chunked(LAYERS, 2, *arrays).items():
         np.testing.assert_allclose(value, limited[name], rtol=1e-11, atol=1e-13, err_msg=name)
 
@@ -301,27 +300,3 @@ def test_a_chunk_takes_one_thread_and_gives_the_others_back():
         before = blas_threads()
         network.forward(by_image_chunks((watch,), pool), {}, np.ones((CHUNK + 1, 2)), state={}, train=True)
         assert watch.seen == [1] * (CHUNK // FEW + 1) * len(before) and blas_threads() == before
-
-
-def test_threads_to_compute_on_and_none_more_for_blas():
-    with threadpool_limits(3, user_api="blas"):
-        before = blas_threads()
-        with compute_threads(2) as pool:
-            assert pool._max_workers == 2 and set(blas_threads()) <= {2}
-        assert blas_threads() == before
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone is asked to keep memory")
-def test_the_c_library_is_asked_to_keep_what_a_step_gives_back(monkeypatch):
-    asked = {}
-
-    class Library:
-        def mallopt(self, parameter, value):
-            asked[parameter] = value
-
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: Library())
-    with compute_threads(1):
-        assert asked == {-1: 1 << 30, -2: 1 << 27, -3: 1 << 25}
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())  # another C library
-    with compute_threads(1):
-        pass
