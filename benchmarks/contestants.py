@@ -15,9 +15,10 @@ from queue import SimpleQueue
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+import minialex.ops
 from minialex import alexnet, network, optim, train
 from minialex.layers import Conv, Flatten, Linear
-from minialex.ops import Ops, fast
+from minialex.ops import Ops
 from minialex.parallel import CHUNK, by_image_chunks
 from minialex.rng import DROPOUT, INIT, generator
 from minialex.threads import compute_threads
@@ -60,15 +61,15 @@ class Ours:
     until: ExitStack  # closed, it ends the threads
 
 
-def ours(threads: int) -> Ours:
+def ours(threads: int, ops: str = "fast") -> Ours:
     until = ExitStack()
     pool = until.enter_context(compute_threads(threads))
     params, state = network.init(PAPER.layers, PAPER.input_shape, generator(0, INIT), xp=np)
-    return Ours(params, state, fast, lambda layers: by_image_chunks(layers, pool), until)
+    return Ours(params, state, getattr(minialex.ops, ops), lambda layers: by_image_chunks(layers, pool), until)
 
 
-def step(threads: int, batch: int) -> Works:
-    me, x, t = ours(threads), noise(batch, *PAPER.input_shape), labels(batch)
+def step(threads: int, batch: int, ops: str = "fast") -> Works:
+    me, x, t = ours(threads, ops), noise(batch, *PAPER.input_shape), labels(batch)
     layers, velocity, rng = me.on_threads(PAPER.layers), optim.init_velocity(me.params), generator(0, DROPOUT)
 
     def run(_):

@@ -7,7 +7,7 @@ Prints a training step of `paper`, inference, and each layer alone, in float32. 
 its own and they take turns, several times, so that a busy moment of the machine hits all alike; what is printed are
 medians, ratios, and the peak memory of each process, with what its libraries take of that. PyTorch runs the same
 network in the faster of its two memory formats, which is found out before; torch.compile needs a C++ compiler. Without
-PyTorch, minialex is compared with the matrix products alone. Linux and macOS; 12 GB of memory for batches of 128.
+PyTorch, minialex is compared with the matrix products alone. Linux and macOS; 16 GB of memory for batches of 128.
 """
 
 import argparse
@@ -170,10 +170,12 @@ def faster_format(function: str, *arguments) -> str:
 # The tables
 
 
-def step_table(threads: int, batch: int, rounds: int, scaling: bool) -> None:
-    """A training step; with `scaling`, minialex on one thread, too."""
+def step_table(threads: int, batch: int, rounds: int, details: bool) -> None:
+    """A training step; with `details`, minialex on one thread and on the table of pairs `reference`, too."""
     makes = {"minialex": ("contestants", "step", threads, batch)}
-    makes |= {"minialex, 1 thread": ("contestants", "step", 1, batch)} if scaling else {}
+    if details:
+        makes["minialex, 1 thread"] = ("contestants", "step", 1, batch)
+        makes["minialex, reference"] = ("contestants", "step", threads, batch, "reference")
     makes |= torchs("step", threads, batch) | {BOUND: ("contestants", "bound", threads, batch)}
     show(f"A training step of {batch} images, {threads} threads", batch, compare(makes, rounds))
 
@@ -264,7 +266,7 @@ def main(argv=None) -> None:
         print("PyTorch is not installed (pip install -e '.[oracle]'): the bound alone is there to compare with")
     if args.only in (None, "step"):
         for batch in args.batch:
-            step_table(args.threads, batch, args.rounds, scaling=batch == max(args.batch))
+            step_table(args.threads, batch, args.rounds, details=batch == max(args.batch))
     if args.only in (None, "inference"):
         for batch in (1, 64):
             inference_table(args.threads, batch, args.rounds)
