@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from minialex.backend import xp_of
+from minialex.backend import get_backend, xp_of
+
+BLOCK = 1 << 16  # numbers of each array that a CPU's cache holds from one operation to the next
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,10 @@ def _check(name: str, w, v, g) -> None:
         raise ValueError(f"{name}: it and its velocity need to be C-contiguous, to be updated in place")
 
 
-def _blocks(*arrays, size: int = 1 << 16):
-    """The same stretch of each array, flat, so short that the CPU's cache holds it from one operation to the next."""
+def _blocks(*arrays):
+    """The same stretch of each array, flat: a BLOCK at a time on a CPU, all at once on a GPU, where starts cost."""
     flat = [array.reshape(-1) for array in arrays]
+    size = BLOCK if xp_of(*arrays) is get_backend("numpy") else max(1, flat[0].size)
     for start in range(0, flat[0].size, size):
         yield tuple(array[start : start + size] for array in flat)
 
