@@ -33,6 +33,7 @@ import sys
 from contextlib import nullcontext
 from itertools import chain, repeat
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -40,7 +41,7 @@ NAMES_FILE = Path(__file__).with_name("cupy_names.txt")
 SUBMODULES = ("linalg", "lib", "lib.stride_tricks")
 CUDA = (  # what there is of cupy.cuda here
     "Device Event Event.synchronize Stream Stream.record Stream.synchronize Stream.wait_event "
-    "alloc_pinned_memory get_current_stream"
+    "alloc_pinned_memory get_current_stream runtime.memGetInfo"
 ).split()
 UPLOADING = {"array", "asarray", "asanyarray", "ascontiguousarray"}  # these take what is on the host
 ARRAY_ARGUMENTS = {"a", "b", "x", "y", "x1", "x2", "arr", "array", "ary", "condition"}
@@ -80,6 +81,7 @@ class StandIn:
         self.uploads, self.downloads, self.waits, self.unordered, self.launches = [], [], [], [], []
         self.ndarray = Array
         self.cuda = Cuda()
+        self.pool = SimpleNamespace(total_bytes=lambda: 0, get_limit=lambda: 0)
 
     def __getattr__(self, name):
         name = self.prefix + name
@@ -94,6 +96,9 @@ class StandIn:
 
     def asnumpy(self, a, *, order="C"):
         return a.get(order=order)
+
+    def get_default_memory_pool(self):
+        return self.pool
 
     def note(self, name):
         """Write down what a function costs beside its arithmetic."""
@@ -234,6 +239,7 @@ class Cuda:
 
     def __init__(self):
         self.Stream, self.current = Stream, Stream()
+        self.runtime = SimpleNamespace(memGetInfo=lambda: (80 * 2**30, 80 * 2**30))  # bytes free, and in all
 
     def Device(self):
         return nullcontext()
