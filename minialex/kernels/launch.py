@@ -1,4 +1,4 @@
-"""From a .cu file beside this one to a kernel that runs: compiled when it is first wanted, for the type it is wanted in."""
+"""From a .cu file beside this one to a kernel that runs, compiled when it is first wanted and for the type wanted."""
 
 from functools import cache
 from pathlib import Path
@@ -28,6 +28,12 @@ def launch(file: str, kernel: str, grid, args: tuple, **constants: int) -> None:
     if min(grid) > 0:
         function = _compiled(xp, file, kernel, dtype, tuple(constants.items()))
         function(grid, (THREADS,), tuple(_argument(xp, value, dtype) for value in args))
+
+
+def vector(channels: int, dtype) -> int:
+    """How many neighbouring channels make 16 bytes, the most that a thread fetches at once; 1 where C does not divide."""
+    count = 16 // dtype.itemsize
+    return count if channels % count == 0 else 1
 
 
 def options(dtype: str, constants: dict[str, int]) -> tuple[str, ...]:

@@ -9,8 +9,12 @@
 #include <string.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
+
+using std::max;
+using std::min;
 
 #define __global__
 #define __device__ static

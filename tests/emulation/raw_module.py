@@ -82,9 +82,7 @@ class RawKernel:
         self.run(grid, block, args, reversed_=True)
         pointers = [parameter for parameter in self.parameters if parameter[2]]
         for array, one, old, (name, _, _, const) in zip(arrays, after, before, pointers, strict=True):
-            self.require(
-                array.tobytes() == one.tobytes(), f"{name} hangs on the order of threads: a barrier is missing"
-            )
+            self.require(array.tobytes() == one.tobytes(), f"{name} depends on the order of threads: no barrier")
             self.require(not const or array.tobytes() == old.tobytes(), f"{name} is const and was changed")
 
     def run(self, grid, block, args, reversed_):
