@@ -31,7 +31,7 @@ def launch(file: str, kernel: str, grid, args: tuple, **constants: int) -> None:
 
 
 def vector(channels: int, dtype) -> int:
-    """How many neighbouring channels make 16 bytes, the most that a thread fetches at once; 1 where C does not divide."""
+    """How many neighbouring channels make the 16 bytes that a thread fetches at once; 1 where they do not divide."""
     count = 16 // dtype.itemsize
     return count if channels % count == 0 else 1
 
