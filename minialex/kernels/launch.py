@@ -36,11 +36,16 @@ def vector(channels: int, dtype) -> int:
     return count if channels % count == 0 else 1
 
 
-def options(dtype: str, constants: dict[str, int]) -> tuple[str, ...]:
-    """The compiler's options for elements of `dtype`."""
+def source(file: str, dtype: str, constants: dict[str, int]) -> str:
+    """`file`.cu for elements of `dtype`, behind the names that it leaves open.
+
+    They are no macros of the compiler's options: a T or N would reach into NVIDIA's headers too.
+    """
     element, accumulator = TYPES[dtype]
-    macros = {"T": element, "ACC": accumulator, "THREADS": THREADS, **constants}
-    return tuple(f"-D{name}={value}" for name, value in macros.items())
+    opening = ["#include <cuda_fp16.h>", f"typedef {element} T;", f"typedef {accumulator} ACC;"]
+    opening += [f"constexpr int {name} = {value};" for name, value in {"THREADS": THREADS, **constants}.items()]
+    code = (FOLDER / f"{file}.cu").read_text(encoding="utf-8")
+    return "\n".join([*opening, f'#line 1 "{file}.cu"', code])
 
 
 def _argument(xp: ModuleType, value, dtype: str):
@@ -56,5 +61,4 @@ def _argument(xp: ModuleType, value, dtype: str):
 def _compiled(xp: ModuleType, file: str, kernel: str, dtype: str, constants: tuple):
     if not hasattr(xp, "RawModule"):
         raise TypeError(f"the kernels in {file}.cu need CuPy's arrays, got those of {xp.__name__}")
-    code = (FOLDER / f"{file}.cu").read_text(encoding="utf-8")
-    return xp.RawModule(code=code, options=options(dtype, dict(constants))).get_function(kernel)
+    return xp.RawModule(code=source(file, dtype, dict(constants))).get_function(kernel)

@@ -7,8 +7,6 @@
 //
 // T: the type of x and y; ACC: the type of sums; N: maps in a window, odd and below 2C.
 
-#include <cuda_fp16.h>
-
 #define TILE 1024
 
 // s^-beta. The paper's 0.75 needs no power: s^-1/2 times its own root.

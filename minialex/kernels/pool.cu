@@ -7,8 +7,6 @@
 //
 // T: the type of x and y; ACC: the type of sums; V: channels of a thread, a divisor of C.
 
-#include <cuda_fp16.h>
-
 struct __align__(sizeof(T) * V) Values {
     T at[V];
 };

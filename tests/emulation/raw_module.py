@@ -27,6 +27,7 @@ MAX_GRID, MAX_BLOCK, MAX_THREADS = (2**31 - 1, 65535, 65535), (1024, 1024, 64), 
 MAX_SHARED = 48 * 1024  # bytes of static shared memory
 SANITIZE = ["-g", "-fsanitize=address,alignment", "-fno-sanitize-recover=all", "-fsanitize-sections=shared"]
 SIGNATURE = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
+TYPEDEF = re.compile(r"typedef ([\w ]+) (\w+);")
 TYPES = {
     "float": "float32",
     "double": "float64",
@@ -55,9 +56,9 @@ class RawModule:
         self.xp, self.code, self.options = xp, code, tuple(options)
 
     def get_function(self, name):
-        macros = dict(option.removeprefix("-D").split("=", 1) for option in self.options)
-        parameters = dict(SIGNATURE.findall(self.code))[name]
-        return RawKernel(self.xp, name, parse(parameters, macros), compiled(self.code, self.options))
+        typedefs = {alias: kind for kind, alias in TYPEDEF.findall(self.code)}
+        parameters = parse(dict(SIGNATURE.findall(self.code))[name], typedefs)
+        return RawKernel(self.xp, name, parameters, compiled(self.code, self.options))
 
 
 class RawKernel:
@@ -117,12 +118,12 @@ class LaunchError(Exception):
     """What CUDA reports, or would not even notice."""
 
 
-def parse(parameters, macros):
+def parse(parameters, typedefs):
     """[(name, dtype, is it a pointer, is it const)] of a signature such as "const T *x, int n"."""
     found = []
     for parameter in parameters.split(","):
         const, kind, star, name = re.fullmatch(r"\s*(const )?\s*([\w ]+?)\s*(\*?)\s*(\w+)\s*", parameter).groups()
-        found.append((name, np.dtype(TYPES[macros.get(kind, kind)]), bool(star), bool(const)))
+        found.append((name, np.dtype(TYPES[typedefs.get(kind, kind)]), bool(star), bool(const)))
     return found
 
 

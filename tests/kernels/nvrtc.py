@@ -24,14 +24,15 @@ def missing() -> str | None:
 
 @cache
 def library():
+    ctypes.CDLL(str(find("**/libnvrtc-builtins.so.1?.*")))  # it looks for them by name, not beside itself
     return ctypes.CDLL(str(find("**/libnvrtc.so.1?")))
 
 
-def compile_for(architecture: int, code: str, options: tuple[str, ...]) -> bytes:
+def compile_for(architecture: int, code: str) -> bytes:
     """The machine code for one generation of GPUs; CompileError with the compiler's listing where it refuses."""
     nvrtc, program = library(), ctypes.c_void_p()
     nvrtc.nvrtcCreateProgram(ctypes.byref(program), code.encode(), b"kernel.cu", 0, None, None)
-    options = [*options, f"-arch=sm_{architecture}", f"-I{find('**/cuda_fp16.h').parent}"]
+    options = [f"-arch=sm_{architecture}", f"-I{find('**/cuda_fp16.h').parent}"]
     try:
         texts = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
         if nvrtc.nvrtcCompileProgram(program, len(options), texts) != 0:

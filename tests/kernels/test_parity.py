@@ -59,7 +59,7 @@ def test_numpys_arrays_are_refused():
 
 def test_a_kernel_is_compiled_once(xp):
     made, RawModule = [], xp.RawModule
-    xp.RawModule = lambda **arguments: made.append(arguments["options"]) or RawModule(**arguments)
+    xp.RawModule = lambda **arguments: made.append(arguments["code"]) or RawModule(**arguments)
     for _ in range(3):
         fused.lrn.forward(xp.zeros((1, 1, 2, 8), "float32"))
-    assert made == [launch.options("float32", {"N": 5})]
+    assert made == [launch.source("lrn", "float32", {"N": 5})]
