@@ -9,12 +9,7 @@
 #include <string.h>
 #include <ucontext.h>
 
-#include <algorithm>
 #include <utility>
-#include <vector>
-
-using std::max;
-using std::min;
 
 #define __global__
 #define __device__ static
@@ -37,6 +32,8 @@ struct __half {
     operator float() const { return value; }
 };
 
+template <class V> V min(V a, V b) { return b < a ? b : a; }
+template <class V> V max(V a, V b) { return a < b ? b : a; }
 inline float rsqrt(float x) { return 1 / sqrtf(x); }
 inline double rsqrt(double x) { return 1 / sqrt(x); }
 
@@ -44,12 +41,13 @@ enum State { READY, AT_WARP, AT_BLOCK, DONE };
 
 struct Fiber {
     ucontext_t context;
-    std::vector<char> stack = std::vector<char>(64 << 10);
+    alignas(4096) char stack[16 << 10];  // whole pages: the sanitizer forgets what it knew of these
     dim3 index;
     State state;
     double slot;  // what this thread shows to its warp
 };
-static std::vector<Fiber> fibers;
+static Fiber fibers[1024];
+static unsigned threads;  // how many of them there are in a block
 static ucontext_t scheduler;
 static Fiber *running;
 
@@ -65,11 +63,11 @@ static void __syncwarp(unsigned = ~0u) { wait_at(AT_WARP); }
 template <class V> V shuffle(V value, unsigned lane_of(unsigned, unsigned), unsigned by)
 {
     static_assert(sizeof(V) <= sizeof(double), "");
-    unsigned thread = running - fibers.data(), first = thread / 32 * 32;
+    unsigned thread = running - fibers, first = thread / 32 * 32;
     memcpy(&running->slot, &value, sizeof(V));
     __syncwarp();
     unsigned lane = lane_of(thread - first, by);
-    if (lane < 32 && first + lane < fibers.size())
+    if (lane < 32 && first + lane < threads)
         memcpy(&value, &fibers[first + lane].slot, sizeof(V));
     __syncwarp();
     return value;
@@ -88,13 +86,13 @@ template <class V> V __shfl_sync(unsigned, V value, unsigned from)
 }
 
 // All threads from `first` to `last` that exist wait at `barrier`: let them go on.
-static bool release(State barrier, size_t first, size_t last)
+static bool release(State barrier, unsigned first, unsigned last)
 {
-    last = last < fibers.size() ? last : fibers.size();
-    for (size_t i = first; i < last; i++)
+    last = min(last, threads);
+    for (unsigned i = first; i < last; i++)
         if (fibers[i].state != barrier)
             return false;
-    for (size_t i = first; i < last; i++)
+    for (unsigned i = first; i < last; i++)
         fibers[i].state = READY;
     return true;
 }
@@ -109,20 +107,19 @@ __attribute__((no_sanitize("address"))) static void spoil_shared()
 static bool run_block(void (*entry)(), bool reversed)
 {
     spoil_shared();
-    for (size_t i = 0; i < fibers.size(); i++) {
-        Fiber &fiber = fibers[i];
-        unsigned t = i;
+    for (unsigned t = 0; t < threads; t++) {
+        Fiber &fiber = fibers[t];
         fiber.index = {t % blockDim.x, t / blockDim.x % blockDim.y, t / blockDim.x / blockDim.y};
         fiber.state = READY;
         getcontext(&fiber.context);
-        fiber.context.uc_stack.ss_sp = fiber.stack.data();
-        fiber.context.uc_stack.ss_size = fiber.stack.size();
+        fiber.context.uc_stack.ss_sp = fiber.stack;
+        fiber.context.uc_stack.ss_size = sizeof fiber.stack;
         fiber.context.uc_link = &scheduler;
         makecontext(&fiber.context, entry, 0);
     }
     for (;;) {
-        for (size_t i = 0; i < fibers.size(); i++) {
-            running = &fibers[reversed ? fibers.size() - 1 - i : i];
+        for (unsigned t = 0; t < threads; t++) {
+            running = &fibers[reversed ? threads - 1 - t : t];
             if (running->state != READY)
                 continue;
             running->state = DONE;  // unless it stops at a barrier
@@ -130,11 +127,11 @@ static bool run_block(void (*entry)(), bool reversed)
             swapcontext(&scheduler, &running->context);
         }
         bool released = false;
-        for (size_t warp = 0; warp < fibers.size(); warp += 32)
+        for (unsigned warp = 0; warp < threads; warp += 32)
             released |= release(AT_WARP, warp, warp + 32);
-        if (released || release(AT_BLOCK, 0, fibers.size()))
+        if (released || release(AT_BLOCK, 0, threads))
             continue;
-        return release(DONE, 0, fibers.size());  // or some wait for others that have ended
+        return release(DONE, 0, threads);  // or some wait for others that have ended
     }
 }
 
@@ -154,7 +151,7 @@ static int run_grid(void (*entry)(), const unsigned *grid, const unsigned *block
 {
     gridDim = {grid[0], grid[1], grid[2]};
     blockDim = {block[0], block[1], block[2]};
-    fibers.resize(blockDim.x * blockDim.y * blockDim.z);
+    threads = blockDim.x * blockDim.y * blockDim.z;
     arguments = args;
     unsigned blocks = gridDim.x * gridDim.y * gridDim.z;
     for (unsigned i = 0; i < blocks; i++) {
