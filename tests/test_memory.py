@@ -7,7 +7,7 @@ import pytest
 
 from minialex import alexnet, memory, network, optim, train
 from minialex.errors import UserError
-from minialex.layers import BatchNorm, Flatten, Linear
+from minialex.layers import LRN, BatchNorm, Conv, Flatten, Linear, MapNorm
 from minialex.memory import GIB, Need
 from minialex.rng import DROPOUT, INIT, generator
 from tests.strict_cupy import StandIn
@@ -43,6 +43,13 @@ def step_on(net, batch):
 )
 def test_an_estimate_is_what_a_step_takes(variant, width, batch):
     peak, told = step_on(alexnet.build(variant, classes=10, width=width), batch)
+    assert told == pytest.approx(peak, rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("layer", [LRN(), MapNorm()], ids=["LRN", "MapNorm"])
+def test_a_layer_that_takes_more_than_others_is_known(layer):
+    layers = (Conv("conv1", 32, 1), layer, Flatten(), Linear("fc2", 2))
+    peak, told = step_on(alexnet.Network("one", (20, 20, 3), layers), 8)
     assert told == pytest.approx(peak, rel=TOLERANCE)
 
 
