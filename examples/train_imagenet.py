@@ -24,6 +24,7 @@ from minialex.errors import UserError, main_status
 from minialex.files import alone_in
 from minialex.optim import Steps
 from minialex.parallel import for_backend
+from minialex.precision import PRECISIONS
 from minialex.recipes import RECIPES, Recipe, recipe_for
 from minialex.threads import compute_threads
 
@@ -52,7 +53,7 @@ def main(argv=None):
     folder = args.out or new_folder(Path("runs"), f"{config.data}-{config.variant}")
     with alone_in(folder), compute_threads(args.threads) as pool:
         snapshot = first_snapshot(args, config, packed, folder, xp)
-        layers, ops = for_backend(config.network().layers, xp, pool)
+        layers, ops = for_backend(config.network().layers, xp, pool, mixed=config.precision().mixed)
         print(f"{introduction(config, packed, xp, args.threads)}; everything goes to {folder}", flush=True)
         record = train.Trainer(config, packed, snapshot, layers, folder, xp, ops).run()
     print(f"done: top-1 {record['val_top1']:.1%}, top-5 {record['val_top5']:.1%} on {len(packed.val):,} images")
@@ -105,7 +106,10 @@ def add_training(parser) -> None:
         "--seed", type=int, metavar="N", default=0, help="decides weights, order, crops and dropout (%(default)s)"
     )
     how.add_argument(
-        "--dtype", choices=("float32", "float64"), default="float32", help="numbers it computes with (%(default)s)"
+        "--dtype",
+        choices=PRECISIONS,
+        default="float32",
+        help="numbers it computes with (%(default)s); mixed: float16 in a step, float32 in sums and what is kept",
     )
 
 

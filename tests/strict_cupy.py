@@ -248,7 +248,7 @@ class Event:
 
 def add_operators(cls):
     for name in "add sub mul truediv floordiv mod pow matmul and_ or_ xor lshift rshift".split():
-        function = getattr(operator, name)
+        function = product if name == "matmul" else getattr(operator, name)
         name = name.rstrip("_")
         setattr(cls, f"__{name}__", lambda s, o, f=function: wrap(s.xp, f(s.a, s.operand(o))))
         setattr(cls, f"__r{name}__", lambda s, o, f=function: wrap(s.xp, f(s.operand(o), s.a)))
@@ -262,6 +262,13 @@ def add_operators(cls):
         function = getattr(operator, name)
         setattr(cls, f"__{name}__", lambda s, f=function: wrap(s.xp, f(s.a)))
     cls.__hash__ = None
+
+
+def product(a, b):
+    """The matrix product: of float16 summed in float32, as cuBLAS does, and by BLAS, which NumPy has not for it."""
+    if a.dtype == b.dtype == "float16":
+        return (a.astype("float32") @ b.astype("float32")).astype("float16")
+    return a @ b
 
 
 add_operators(Array)

@@ -600,7 +600,7 @@ def test_it_says_when_the_network_is_not_learning(packed, tmp_path, monkeypatch,
     assert "not learning" not in first and "not learning: the loss is 1." in second
 
     def step(layers, params, velocity, state, x, t, *, check, **_):
-        check(np.float64(0.9), np.zeros((len(t), 3)))
+        check(np.float64(0.9), np.zeros((len(t), 3)), {})
         return np.float64(0.9), np.zeros((len(t), 3)), state
 
     monkeypatch.setattr(train, "step", step)

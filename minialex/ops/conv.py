@@ -2,6 +2,7 @@
 
 from minialex.backend import xp_of
 from minialex.ops.checks import require, require_float, require_images, require_shape
+from minialex.ops.float16 import product, sum_dtype
 from minialex.ops.windows import col2im, im2col, output_size, pad_pairs, pair
 
 
@@ -28,7 +29,7 @@ def conv_forward(x, W, b, *, stride=1, pad=0, groups=1):
     (SH, SW), (vertical, horizontal) = pair(stride), pad_pairs(pad)
     OH, OW = output_size(H, KH, SH, *vertical), output_size(Wd, KW, SW, *horizontal)
     products = [
-        im2col(xg, (KH, KW), stride, pad) @ Wg.reshape(-1, OC // groups)  # (N*OH*OW, OC/groups)
+        product(im2col(xg, (KH, KW), stride, pad), Wg.reshape(-1, OC // groups))  # (N*OH*OW, OC/groups)
         for xg, Wg in zip(xp.split(x, groups, axis=3), xp.split(W, groups, axis=3), strict=True)
     ]
     y = products[0] if groups == 1 else xp.concatenate(products, axis=1)
@@ -41,7 +42,7 @@ def conv_backward(dy, cache, *, need_dx=True):
 
     dW = rows^T dy;  db = sum of dy over images and positions;  dx = col2im(dy W^T)
 
-    dy (N,OH,OW,OC) -> dx (N,H,W,C), or None where need_dx is False; dW and db as W and b.
+    dy (N,OH,OW,OC) -> dx (N,H,W,C), or None where need_dx is False; dW and db as W and b, but db is float32 for float16.
     """
     x, W, stride, pad, groups = cache
     xp = xp_of(dy)
@@ -51,11 +52,12 @@ def conv_backward(dy, cache, *, need_dx=True):
     dx, dW = [], []
     for xg, Wg, dyg in zip(*parts, strict=True):
         rows = im2col(xg, (KH, KW), stride, pad)  # made again: kept, it would be the largest array of all
-        dW.append((rows.T @ dyg).reshape(KH, KW, Cg, OC // groups))
+        dW.append(product(rows.T, dyg).reshape(KH, KW, Cg, OC // groups))
         if need_dx:
-            drows = dyg @ Wg.reshape(-1, OC // groups).T  # (N*OH*OW, KH*KW*Cg)
+            drows = product(dyg, Wg.reshape(-1, OC // groups).T)  # (N*OH*OW, KH*KW*Cg)
             dx.append(col2im(drows, xg.shape, (KH, KW), stride, pad))
-    return xp.concatenate(dx, axis=3) if need_dx else None, xp.concatenate(dW, axis=3), dy.sum(axis=0)
+    db = dy.sum(axis=0, dtype=sum_dtype(dy))
+    return xp.concatenate(dx, axis=3) if need_dx else None, xp.concatenate(dW, axis=3), db
 
 
 def check(x, W, b, stride, pad, groups):
