@@ -120,7 +120,7 @@ def for_backend(
 ) -> tuple[tuple[Layer, ...], Ops]:
     """A network's layers and the table of pairs as they run fastest: on NumPy by_image_chunks and `fast`.
 
-    Not so in mixed precision, which on NumPy is there to check a GPU's: chunks and Winograd's values are not for float16.
+    Not so in mixed precision, which on NumPy is for checking alone: chunks and Winograd's values are too much for it.
     """
     if xp is get_backend("numpy") and not mixed:
         return by_image_chunks(layers, pool), fast

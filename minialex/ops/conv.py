@@ -42,7 +42,7 @@ def conv_backward(dy, cache, *, need_dx=True):
 
     dW = rows^T dy;  db = sum of dy over images and positions;  dx = col2im(dy W^T)
 
-    dy (N,OH,OW,OC) -> dx (N,H,W,C), or None where need_dx is False; dW and db as W and b, but db is float32 for float16.
+    dy (N,OH,OW,OC) -> dx (N,H,W,C), or None where need_dx is False; dW and db as W and b (db float32 for float16).
     """
     x, W, stride, pad, groups = cache
     xp = xp_of(dy)
