@@ -693,16 +693,19 @@ def test_a_step_that_overflows_is_skipped_and_its_scale_halved(packed, tmp_path,
         assert {value.dtype.name for value in getattr(snapshot, group).values()} == {"float32"}
 
 
-def test_an_epoch_tells_how_many_steps_were_skipped(packed, tmp_path, overflowing, capsys):
-    config = mixed(packed, epochs=2)
-    snapshot = with_scale(packed, config, 2.0**17)
+@pytest.mark.parametrize("factor", [2.0**17, 2.0**8])
+def test_an_epoch_tells_how_many_steps_were_skipped(packed, tmp_path, overflowing, capsys, factor):
+    config = mixed(packed, epochs=1)
+    snapshot = with_scale(packed, config, factor)
     trainer(packed, tmp_path, config, snapshot).run()
-    first, second = snapshot.history
-    assert 1 <= first["skipped"] < STEPS and second["skipped"] == 0
-    assert first["loss_scale"] == second["loss_scale"] == 2.0 ** (17 - first["skipped"])
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
-    assert f"skipped {first['skipped']}, loss scale {first['loss_scale']:g}" in lines[0] and "skipped" not in lines[1]
-    assert json.loads((tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()[0]) == first
+    (record,) = snapshot.history
+    skipped, line = record["skipped"], next(line for line in capsys.readouterr().out.splitlines() if "val loss" in line)
+    if factor > 2**16:
+        assert 1 <= skipped < STEPS and line.endswith(f"  skipped {skipped}, loss scale {record['loss_scale']:g}")
+    else:
+        assert skipped == 0 and "skipped" not in line
+    assert record["loss_scale"] == snapshot.loss_scale["factor"] == factor / 2**skipped
+    assert json.loads((tmp_path / "log.jsonl").read_text(encoding="utf-8")) == record
 
 
 def test_a_mixed_run_goes_on_to_the_bit(packed, tmp_path, overflowing, after_step, monkeypatch):
