@@ -31,6 +31,7 @@ data -> parallel
 checkpoint -> parallel
 recipes -> parallel
 network -> health -> train
+network -> memory -> train
 data -> figures -> train
 network -> figures
 network -> interop

@@ -8,7 +8,7 @@ from pathlib import Path
 from minialex.kernels.launch import OPTIONS
 
 ARCHITECTURES = (75, 80, 90, 100, 120)  # Turing, Ampere, Hopper, Blackwell of the data centre, and of the desk
-WHEELS = "pip install 'nvidia-cuda-nvrtc==13.*' 'nvidia-cuda-runtime==13.*'"
+WHEELS = "pip install -e '.[nvrtc]'"
 
 CUPYS = ("-ftz=true", "--device-as-default-execution-space")  # what CuPy adds
 
