@@ -5,7 +5,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,7 +62,18 @@ class Config:
 
 
 def step(
-    layers, params, velocity, state, x, t, *, rates, rng, ops: Ops = reference, check=lambda loss, logits: None
+    layers,
+    params,
+    velocity,
+    state,
+    x,
+    t,
+    *,
+    rates,
+    rng,
+    ops: Ops = reference,
+    update: Callable = optim.update,
+    check=lambda loss, logits: None,
 ) -> tuple:
     """One step of section 5 on a batch x (N,H,W,3), t (N,): params and velocity are updated in place.
 
@@ -76,7 +87,7 @@ def step(
     check(loss, logits)
     state = network.update_state(layers, state, caches)
     del caches  # the update needs memory, too
-    optim.update(params, velocity, grads, rates)
+    update(params, velocity, grads, rates)
     return loss, logits, state
 
 
@@ -136,7 +147,10 @@ def rates_at(snapshot: Snapshot, recipe: Recipe, steps: int) -> optim.Rates:
 
 @dataclass
 class Trainer:
-    """A run under way, kept in `folder`. `layers` and `ops` are the config's network as this machine runs it."""
+    """A run under way, kept in `folder`. `layers` and `ops` are the config's network as this machine runs it.
+
+    `update` and `preprocess` do what optim.update and Preprocessing.apply do, in this machine's way.
+    """
 
     config: Config
     packed: Packed
@@ -145,6 +159,8 @@ class Trainer:
     folder: Path
     xp: object
     ops: Ops = reference
+    update: Callable = optim.update
+    preprocess: Callable = Preprocessing.apply
 
     def run(self) -> dict:
         """Train to the last epoch and return its record.
@@ -227,7 +243,7 @@ class Trainer:
             self._check_finite(seen[0], x, f"step {now.step + 1} of epoch {now.epoch + 1}")
 
         rng = generator(self.config.seed, DROPOUT, now.epoch, now.step)
-        how = {"rates": self._rates(), "rng": rng, "ops": self.ops, "check": check}
+        how = {"rates": self._rates(), "rng": rng, "ops": self.ops, "update": self.update, "check": check}
         _, _, now.state = step(self.layers, now.params, now.velocity, now.state, x, t, **how)
         now.step += 1
         loss, right = seen
@@ -284,7 +300,13 @@ class Trainer:
 
     def _batches(self, batches, split, **options) -> Batches:
         config, size = self.config, self.config.network().input_shape[0]
-        given = {"size": size, "batch": config.recipe.batch, "xp": self.xp, "dtype": config.dtype}
+        given = {
+            "size": size,
+            "batch": config.recipe.batch,
+            "xp": self.xp,
+            "dtype": config.dtype,
+            "apply": self.preprocess,
+        }
         return batches(split, config.preprocessing(self.packed.mean), **given, **options)
 
     def _add(self, **values) -> None:
