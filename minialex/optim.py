@@ -60,7 +60,7 @@ def _parts(name: str, w, v, g, rates: Rates):
 
     They are BLOCKs on a CPU. On a GPU, where each operation costs a start and nothing stays in a cache, it is one.
     """
-    _check(name, w, v, g)
+    check(name, w, v, g)
     rate, decay = rates.of(name, w)
     if rate is None:
         return
@@ -71,7 +71,7 @@ def _parts(name: str, w, v, g, rates: Rates):
         yield w[block], v[block], g[block], rate, decay
 
 
-def _check(name: str, w, v, g) -> None:
+def check(name: str, w, v, g) -> None:
     if not w.shape == v.shape == g.shape:
         raise ValueError(f"{name} has shape {w.shape}: it needs a velocity and a gradient so, got {v.shape}, {g.shape}")
     if not (w.flags.c_contiguous and v.flags.c_contiguous):

@@ -5,7 +5,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,6 +76,7 @@ def step(
     rates,
     rng,
     ops: Ops = reference,
+    update: Callable = optim.update,
     scale: float = 1.0,
     check=lambda loss, logits, grads: True,
 ) -> tuple:
@@ -94,7 +95,7 @@ def step(
         return loss, logits, state
     state = network.update_state(layers, state, caches)
     del caches  # the update needs memory, too
-    optim.update(params, velocity, unscale(grads, scale, params), rates)
+    update(params, velocity, unscale(grads, scale, params), rates)
     return loss, logits, state
 
 
@@ -155,7 +156,10 @@ def rates_at(snapshot: Snapshot, recipe: Recipe, steps: int) -> optim.Rates:
 
 @dataclass
 class Trainer:
-    """A run under way, kept in `folder`. `layers` and `ops` are the config's network as this machine runs it."""
+    """A run under way, kept in `folder`. `layers` and `ops` are the config's network as this machine runs it.
+
+    `update` and `preprocess` do what optim.update and Preprocessing.apply do, in this machine's way.
+    """
 
     config: Config
     packed: Packed
@@ -164,6 +168,8 @@ class Trainer:
     folder: Path
     xp: object
     ops: Ops = reference
+    update: Callable = optim.update
+    preprocess: Callable = Preprocessing.apply
 
     def run(self) -> dict:
         """Train to the last epoch and return its record.
@@ -249,9 +255,9 @@ class Trainer:
             return all(map(math.isfinite, seen))
 
         rng = generator(self.config.seed, DROPOUT, now.epoch, now.step)
-        ops = mixed(self.ops, self.xp) if scale else self.ops
-        how = {"rates": self._rates(), "rng": rng, "ops": ops, "scale": scale.factor if scale else 1.0}
-        _, _, now.state = step(self.layers, now.params, now.velocity, now.state, x, t, **how, check=check)
+        how = {"rates": self._rates(), "rng": rng, "ops": self.ops, "update": self.update, "check": check}
+        how |= {"ops": mixed(self.ops, self.xp), "scale": scale.factor} if scale else {}
+        _, _, now.state = step(self.layers, now.params, now.velocity, now.state, x, t, **how)
         if scale:
             self._adapt(scale, fitted=math.isfinite(seen[2]))
         now.step += 1
@@ -318,8 +324,9 @@ class Trainer:
 
     def _batches(self, batches, split, **options) -> Batches:
         config, size = self.config, self.config.network().input_shape[0]
-        given = {"size": size, "batch": config.recipe.batch, "xp": self.xp, "dtype": config.precision().params}
-        return batches(split, config.preprocessing(self.packed.mean), **(given | options))
+        how = {"size": size, "batch": config.recipe.batch, "xp": self.xp, "apply": self.preprocess}
+        how |= {"dtype": config.precision().params} | options
+        return batches(split, config.preprocessing(self.packed.mean), **how)
 
     def _add(self, **values) -> None:
         sums = self.snapshot.sums

@@ -1,5 +1,7 @@
 """CUDA kernels in place of the pairs that gain from one, and the table that has them: `fused`, for CuPy's arrays.
 
+Beside the pairs: `update` for optim.update, `preprocess` for Preprocessing.apply.
+
 README.md beside this file tells how a kernel is written, added and tested.
 """
 
@@ -7,6 +9,8 @@ from dataclasses import replace
 
 from minialex.kernels.lrn import lrn_backward, lrn_forward
 from minialex.kernels.pool import max_pool_backward, max_pool_forward
+from minialex.kernels.preprocess import preprocess
+from minialex.kernels.update import update
 from minialex.ops import Pair, reference
 
 fused = replace(
@@ -15,4 +19,4 @@ fused = replace(
     max_pool=Pair(max_pool_forward, max_pool_backward),
 )
 
-__all__ = ["fused", "lrn_backward", "lrn_forward", "max_pool_backward", "max_pool_forward"]
+__all__ = ["fused", "lrn_backward", "lrn_forward", "max_pool_backward", "max_pool_forward", "preprocess", "update"]

@@ -191,18 +191,17 @@ def test_a_device_gets_bytes_and_makes_the_same_bits():
         assert_same(validate(crops=crops, xp=xp), validate(crops=crops))
 
 
-def test_pixels_are_the_consumers_threads_on_a_device_and_the_prefetchers_on_numpy(monkeypatch):
-    threads, apply = set(), Preprocessing.apply
+def test_pixels_are_the_consumers_threads_on_a_device_and_the_prefetchers_on_numpy():
+    threads = set()
 
     def noted(*args, **kwargs):
         threads.add(threading.current_thread())
-        return apply(*args, **kwargs)
+        return Preprocessing.apply(*args, **kwargs)
 
-    monkeypatch.setattr(Preprocessing, "apply", noted)
-    train(xp=StandIn())
+    train(xp=StandIn(), apply=noted)
     assert threads == {threading.current_thread()}
     threads.clear()
-    train()
+    train(apply=noted)
     assert threads and threading.current_thread() not in threads
 
 

@@ -1,7 +1,10 @@
 """What was compiled and emulated of each pair of kernels: python -m tests.kernels.report"""
 
+from functools import partial
+
 from tests.kernels.cases import CASES, LIMITS, check
 from tests.kernels.nvrtc import ARCHITECTURES, compile_for
+from tests.kernels.others import OTHERS
 from tests.kernels.test_nvrtc import TYPICAL, wanted_by
 from tests.strict_cupy import StandIn
 
@@ -15,6 +18,7 @@ if __name__ == "__main__":
                 names.update(kernels)
                 for architecture in ARCHITECTURES:
                     compile_for(architecture, code)
-        cases = [case for case in CASES.values() if case.pair == pair]
-        shown = ", ".join(f"{dtype} {max(check(case, dtype, xp) for case in cases):.1e}" for dtype in LIMITS)
+        checks = [partial(check, case) for case in CASES.values() if case.pair == pair]
+        checks += [other.check for other in OTHERS.values() if other.pair == pair]
+        shown = ", ".join(f"{dtype} {max(check_it(dtype, xp) for check_it in checks):.1e}" for dtype in LIMITS)
         print(pair, ", ".join(sorted(names)), "sm_" + " ".join(map(str, ARCHITECTURES)), shown, sep=" | ")

@@ -10,9 +10,10 @@ import pytest
 from minialex.kernels import launch
 from tests.emulation.raw_module import LaunchError, missing
 from tests.kernels.cases import CASES, check
+from tests.kernels.others import OTHERS
 
 ROOT = Path(__file__).parent.parent.parent
-FILES = {"lrn": "lrn", "max_pool": "pool"}  # the source of a pair
+FILES = {"lrn": "lrn", "max_pool": "pool", "update": "update", "preprocess": "preprocess"}  # the source of a pair
 SYNC = "__syncthreads();"
 
 
@@ -58,7 +59,7 @@ def sanitized(*arguments):
 
 def test_our_kernels_keep_inside_their_arrays():
     done = sanitized()
-    assert done.returncode == 0 and done.stdout == f"{len(CASES)} cases, clean\n", done.stderr
+    assert done.returncode == 0 and done.stdout == f"{len(CASES) + len(OTHERS)} cases, clean\n", done.stderr
 
 
 OUTSIDE = {
@@ -69,6 +70,8 @@ OUTSIDE = {
         "heap",
     ),
     "past shared memory": ("lrn", "#define TILE 1024", "#define TILE 512", "global"),
+    "a weight too many": ("update", "if (i < count)", "if (i <= count)", "heap"),
+    "a number past the patch": ("preprocess", "i < 3 * size", "i <= 3 * size", "heap"),
     "a window that is not there": ("max_pool", "min(h / SH, OH - 1)", "h / SH", "heap"),
 }
 
