@@ -29,6 +29,10 @@ def of(pair, *shapes, **options):
 
 
 CASES = {
+    "conv, vectors and groups": of("conv", (2, 9, 7, 16), (5, 5, 8, 16), (16,), pad=2, groups=2),
+    "conv, three channels": of("conv", (2, 19, 23, 3), (11, 11, 3, 24), (24,), stride=4, pad=((0, 3), (1, 2))),
+    "conv, one row and one column stay out": of("conv", (3, 10, 7, 5), (3, 2, 5, 7), (7,), stride=(3, 2)),
+    "conv, wide": of("conv", (1, 3, 70, 32), (3, 3, 32, 40), (40,), pad=1),
     "lrn, many blocks": of("lrn", (2, 7, 5, 96), alpha=1.0),
     "lrn of the paper": of("lrn", (2, 5, 3, 96), groups=2),
     "lrn, two groups": of("lrn", (1, 5, 3, 130), groups=2, alpha=1.0, beta=0.5),

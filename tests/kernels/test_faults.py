@@ -12,7 +12,7 @@ from tests.emulation.raw_module import LaunchError, missing
 from tests.kernels.cases import CASES, check
 
 ROOT = Path(__file__).parent.parent.parent
-FILES = {"lrn": "lrn", "max_pool": "pool"}  # the source of a pair
+FILES = {"conv": "conv", "lrn": "lrn", "max_pool": "pool"}  # the source of a pair
 SYNC = "__syncthreads();"
 
 
