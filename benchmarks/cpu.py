@@ -176,7 +176,11 @@ def step_table(threads: int, batch: int, rounds: int, details: bool) -> None:
     if details:
         makes["minialex, 1 thread"] = ("contestants", "step", 1, batch)
         makes["minialex, reference"] = ("contestants", "step", threads, batch, "reference")
-    makes |= torchs("step", threads, batch) | {BOUND: ("contestants", "bound", threads, batch)}
+    theirs = torchs("step", threads, batch)
+    if details and sys.platform == "linux":
+        eager = [(name, make) for name, make in theirs.items() if "eager" in name]
+        theirs |= {f"{name}, memory kept": (make[0], "step_keeping_memory", *make[2:]) for name, make in eager}
+    makes |= theirs | {BOUND: ("contestants", "bound", threads, batch)}
     show(f"A training step of {batch} images, {threads} threads", batch, compare(makes, rounds))
 
 

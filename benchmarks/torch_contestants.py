@@ -1,11 +1,14 @@
 """PyTorch's part in benchmarks/cpu.py: the same works as in contestants.py."""
 
+import ctypes
 import logging
 
 import torch
 from contestants import Works, labels, layer_names, noise
 from torch import nn
 from torch.nn import functional
+
+from minialex.threads import M_MMAP_THRESHOLD, M_TOP_PAD, M_TRIM_THRESHOLD
 
 FORMATS = ("contiguous_format", "channels_last")
 
@@ -65,6 +68,15 @@ def step(threads: int, batch: int, compiled: bool, memory_format: str) -> Works:
         optimizer.step()
 
     return {"step": (run,)}
+
+
+def step_keeping_memory(*arguments) -> Works:
+    """The step, glibc told to keep what arrays give back: by default the largest get new, cleared pages every time."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", lambda parameter, value: None)
+    mallopt(M_MMAP_THRESHOLD, (1 << 31) - 1)
+    mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
+    mallopt(M_TOP_PAD, 1 << 27)
+    return step(*arguments)
 
 
 def inference(threads: int, batch: int, compiled: bool, memory_format: str) -> Works:

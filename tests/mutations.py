@@ -26,6 +26,8 @@ LINEAR = "minialex/ops/linear.py"
 ACTIVATIONS = "minialex/ops/activations.py"
 LRN = "minialex/ops/lrn.py"
 POOL = "minialex/ops/pool.py"
+LRN_KERNEL = "minialex/kernels/lrn.cu"
+POOL_KERNEL = "minialex/kernels/pool.cu"
 DROPOUT = "minialex/ops/dropout.py"
 SOFTMAX = "minialex/ops/softmax.py"
 BATCHNORM = "minialex/ops/batchnorm.py"
@@ -182,6 +184,19 @@ MUTATIONS = [  # (file, old, new, what it breaks)
     ),
     (POOL, "kernel=3, stride=2", "kernel=2, stride=2", "default kernel"),
     (POOL, "<= 256", "<= 512", "places that a byte cannot hold are accepted"),
+    (LRN_KERNEL, "d <= N / 2", "d < N / 2", "window one map too short"),
+    (LRN_KERNEL, "c + d >= 0 && ", "", "window reaches into the pixel before"),
+    (LRN_KERNEL, " && c + d < C", "", "window reaches into the pixel after"),
+    (LRN_KERNEL, "root * sqrt(root)", "root", "1/2 for 3/4"),
+    (LRN_KERNEL, "direct[i] / s;", "direct[i];", "beta for beta + 1"),
+    (LRN_KERNEL, "direct[i] - 2 *", "direct[i] + 2 *", "sign of the gradient through s"),
+    (LRN_KERNEL, "window_sum(xs, q, i, C)", "xs[i] * q[i]", "cross-terms dropped"),
+    (POOL_KERNEL, "b == b && !(a <= b)", "a > b", "a NaN is hidden"),
+    (POOL_KERNEL, "!(a <= b)", "!(a < b)", "wrong tie: the last maximum"),
+    (POOL_KERNEL, "u * KW + v;", "u * KH + v;", "place: KH for KW"),
+    (POOL_KERNEL, "(h - KH) / SH + 1", "(h - KH) / SH + 2", "a window that covers the pixel is left out"),
+    (POOL_KERNEL, "(w - ow * SW)", "(w - ow * SH)", "strides of the two axes swapped"),
+    (POOL_KERNEL, "sum[e] +=", "sum[e] =", "= for +="),
     (DROPOUT, "factor / (1.0 - p)", "factor / p", "inverted: scale 1/p"),
     (
         DROPOUT,

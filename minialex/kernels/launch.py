@@ -8,11 +8,9 @@ from minialex.backend import xp_of
 
 FOLDER = Path(__file__).parent
 THREADS = 256  # in a block of every kernel, where they know it as a constant
-TYPES = {
-    "float16": ("__half", "float"),
-    "float32": ("float", "float"),
-    "float64": ("double", "double"),
-}  # stored, summed
+OPTIONS = ("--std=c++17",)
+# What arrays of a type hold, and what their sums are kept in.
+TYPES = {"float16": ("__half", "float"), "float32": ("float", "float"), "float64": ("double", "double")}
 
 
 def launch(file: str, kernel: str, grid, args: tuple, **constants: int) -> None:
@@ -66,4 +64,4 @@ def _argument(xp: ModuleType, value, dtype: str):
 def _compiled(xp: ModuleType, file: str, kernel: str, dtype: str, constants: tuple):
     if not hasattr(xp, "RawModule"):
         raise TypeError(f"the kernels in {file}.cu need CuPy's arrays, got those of {xp.__name__}")
-    return xp.RawModule(code=source(file, dtype, dict(constants))).get_function(kernel)
+    return xp.RawModule(code=source(file, dtype, dict(constants)), options=OPTIONS).get_function(kernel)

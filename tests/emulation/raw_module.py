@@ -134,7 +134,8 @@ def compiled(code, options):
     source = folder() / (hashlib.sha256(repr((code, options)).encode()).hexdigest()[:16] + ".cpp")
     source.write_text(f"{code}\n{entries}\n", encoding="utf-8")
     library = source.with_suffix(".so")
-    flags = SANITIZE if os.environ.get("MINIALEX_SANITIZE") else []
+    flags = [f"-DBARRIERS={int('__sync' in code or '_sync(' in code)}"]
+    flags += SANITIZE if os.environ.get("MINIALEX_SANITIZE") else []
     command = ["g++", "-std=c++17", "-O1", "-w", "-shared", "-fPIC", *flags, f"-I{HERE}", *options]
     unwatched = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
     done = subprocess.run([*command, str(source), "-o", str(library)], capture_output=True, text=True, env=unwatched)

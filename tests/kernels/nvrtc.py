@@ -5,8 +5,12 @@ import importlib.util
 from functools import cache
 from pathlib import Path
 
+from minialex.kernels.launch import OPTIONS
+
 ARCHITECTURES = (75, 80, 90, 100, 120)  # Turing, Ampere, Hopper, Blackwell of the data centre, and of the desk
 WHEELS = "pip install 'nvidia-cuda-nvrtc==13.*' 'nvidia-cuda-runtime==13.*'"
+
+CUPYS = ("-ftz=true", "--device-as-default-execution-space")  # what CuPy adds
 
 
 def find(pattern):
@@ -32,7 +36,7 @@ def compile_for(architecture: int, code: str) -> bytes:
     """The machine code for one generation of GPUs; CompileError with the compiler's listing where it refuses."""
     nvrtc, program = library(), ctypes.c_void_p()
     nvrtc.nvrtcCreateProgram(ctypes.byref(program), code.encode(), b"kernel.cu", 0, None, None)
-    options = [f"-arch=sm_{architecture}", f"-I{find('**/cuda_fp16.h').parent}"]
+    options = [*OPTIONS, *CUPYS, f"-arch=sm_{architecture}", f"-I{find('**/cuda_fp16.h').parent}"]
     try:
         texts = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
         if nvrtc.nvrtcCompileProgram(program, len(options), texts) != 0:

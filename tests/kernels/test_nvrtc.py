@@ -23,7 +23,8 @@ def wanted_by(case, dtype):
     """{source: names of the kernels} that a pair launches: on a stand-in where a launch does nothing."""
     xp, wanted = StandIn(), {}
 
-    def RawModule(*, code):
+    def RawModule(*, code, options):
+        assert options == launch.OPTIONS
         names = wanted.setdefault(code, [])
         return SimpleNamespace(get_function=lambda name: names.append(name) or (lambda *launched: None))
 
