@@ -8,6 +8,7 @@ from dataclasses import replace
 from minialex.kernels.conv import conv_backward, conv_forward
 from minialex.kernels.lrn import lrn_backward, lrn_forward
 from minialex.kernels.pool import max_pool_backward, max_pool_forward
+from minialex.kernels.softmax import softmax_cross_entropy_backward, softmax_cross_entropy_forward
 from minialex.ops import Pair, reference
 
 fused = replace(
@@ -15,6 +16,7 @@ fused = replace(
     conv=Pair(conv_forward, conv_backward),
     lrn=Pair(lrn_forward, lrn_backward),
     max_pool=Pair(max_pool_forward, max_pool_backward),
+    softmax_cross_entropy=Pair(softmax_cross_entropy_forward, softmax_cross_entropy_backward),
 )
 
 __all__ = [
@@ -25,4 +27,6 @@ __all__ = [
     "lrn_forward",
     "max_pool_backward",
     "max_pool_forward",
+    "softmax_cross_entropy_backward",
+    "softmax_cross_entropy_forward",
 ]

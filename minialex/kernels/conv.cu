@@ -70,24 +70,3 @@ extern "C" __global__ void conv_bias(const T *product, const T *b, T *y, long lo
         values.at[e] = T(ACC(values.at[e]) + ACC(bias.at[e]));
     ((Values *)y)[i / CG * C + c] = values;
 }
-
-// The sums over the rows of dy (count, C), in shares: block (b, t) adds up the b-th share, for 32 channels. A warp reads
-// 32 neighbours; the block's warps take the rows by turns, and the first of them adds up what they have found.
-extern "C" __global__ void conv_sums(const T *dy, ACC *sums, long long count, int C, int share)
-{
-    __shared__ ACC found[THREADS];
-    int c = blockIdx.y * 32 + threadIdx.x % 32;
-    long long first = (long long)blockIdx.x * share, end = min(first + share, count);
-
-    ACC sum = 0;
-    for (long long r = first + threadIdx.x / 32; r < end && c < C; r += THREADS / 32)
-        sum += ACC(dy[r * C + c]);
-    found[threadIdx.x] = sum;
-    __syncthreads();  // from here on the first warp works alone
-
-    if (threadIdx.x < 32 && c < C) {
-        for (int other = 32; other < THREADS; other += 32)
-            sum += found[threadIdx.x + other];
-        sums[(long long)blockIdx.x * C + c] = sum;
-    }
-}

@@ -8,7 +8,6 @@ from minialex.ops.conv import check
 from minialex.ops.windows import output_size, pad_pairs, pair
 
 ROWS = 2**30  # bytes of im2col's rows at once, at most: what a large batch needs more goes by slices of it
-SHARES = 512  # parts in which the rows of dy are added up at first: several for each multiprocessor of a GPU
 
 
 def conv_forward(x, W, b, *, stride=1, pad=0, groups=1):
@@ -17,15 +16,19 @@ def conv_forward(x, W, b, *, stride=1, pad=0, groups=1):
     xp = xp_of(x)
     x, b = xp.ascontiguousarray(x), xp.ascontiguousarray(b)
     sizes = _sizes(x.shape, W.shape, stride, pad)
+    weights = _split(W.reshape(-1, len(b)), groups)
     y = xp.empty((len(x), *sizes[2:4], len(b)), x.dtype)
     for part in _parts(x, W, sizes):
-        for g, Wg in enumerate(_split(W.reshape(-1, len(b)), groups)):
+        for g, Wg in enumerate(weights):
             _add_bias(_im2col(x[part], sizes, groups, g) @ Wg, b, y[part], g)
     return y, (x, W, sizes, groups)
 
 
 def conv_backward(dy, cache, *, need_dx=True):
-    """Gradients of the convolution: see ops.conv.conv_backward. dy (N,OH,OW,OC) -> dx (or None), dW and db."""
+    """Gradients of the convolution: see ops.conv.conv_backward. dy (N,OH,OW,OC) -> dx (or None), dW, db.
+
+    db is float32 for float16, as a sum of so many may pass the end of float16.
+    """
     x, W, sizes, groups = cache
     xp, OC = xp_of(dy, x), W.shape[3]
     dy = xp.ascontiguousarray(dy)
@@ -38,7 +41,8 @@ def conv_backward(dy, cache, *, need_dx=True):
             if need_dx:
                 _col2im(dyg @ weights[g].T, dx[part], sizes, groups, g)
     dW = xp.concatenate(dW, axis=1).reshape(W.shape).astype(W.dtype, copy=False)
-    return dx, dW, _sum_rows(dy.reshape(-1, OC))
+    db = dy.sum(axis=(1, 2), dtype=sums_type(dy.dtype)).sum(axis=0)  # image by image: many sums at a time
+    return dx, dW, db
 
 
 def _sizes(x_shape, W_shape, stride, pad):
@@ -92,15 +96,3 @@ def _add_bias(product, b, y, g):
     CG = maps // V
     blocks = -(-product.size // (V * THREADS))
     launch("conv", "conv_bias", blocks, (product, b, y, xp_of(y).int64(count), len(b) // V, CG, g * CG), V=V)
-
-
-def _sum_rows(dy):
-    """db: the sum of dy (R,OC) over its rows, in SHARES and then of those, in float32 at least."""
-    xp, dtype = xp_of(dy), dy.dtype
-    for shares in SHARES, 1:
-        count, C = dy.shape
-        share = max(1, -(-count // shares))
-        sums = xp.empty((max(1, -(-count // share)), C), sums_type(dtype))
-        launch("conv", "conv_sums", (len(sums), -(-C // 32)), (dy, sums, xp.int64(count), C, share), V=1)
-        dy = sums
-    return dy.reshape(C).astype(dtype, copy=False)

@@ -12,7 +12,7 @@ from tests.emulation.raw_module import LaunchError, missing
 from tests.kernels.cases import CASES, check
 
 ROOT = Path(__file__).parent.parent.parent
-FILES = {"conv": "conv", "lrn": "lrn", "max_pool": "pool"}  # the source of a pair
+FILES = {"conv": "conv", "lrn": "lrn", "max_pool": "pool", "softmax_cross_entropy": "softmax"}  # the source of a pair
 SYNC = "__syncthreads();"
 
 
@@ -69,6 +69,13 @@ OUTSIDE = {
         "heap",
     ),
     "past shared memory": ("lrn", "#define TILE 1024", "#define TILE 512", "global"),
+    "a row above the image": ("conv", "h >= 0 && h < H", "h < H", "heap"),
+    "a class too many": (
+        "softmax_cross_entropy",
+        "m < M; m += THREADS)\n        total",
+        "m <= M; m += THREADS)\n        total",
+        "heap",
+    ),
     "a window that is not there": ("max_pool", "min(h / SH, OH - 1)", "h / SH", "heap"),
 }
 
