@@ -7,16 +7,32 @@ README.md beside this file tells how a kernel is written, added and tested.
 
 from dataclasses import replace
 
+from minialex.kernels.conv import conv_backward, conv_forward
 from minialex.kernels.lrn import lrn_backward, lrn_forward
 from minialex.kernels.pool import max_pool_backward, max_pool_forward
 from minialex.kernels.preprocess import preprocess
+from minialex.kernels.softmax import softmax_cross_entropy_backward, softmax_cross_entropy_forward
 from minialex.kernels.update import update
 from minialex.ops import Pair, reference
 
 fused = replace(
     reference,
+    conv=Pair(conv_forward, conv_backward),
     lrn=Pair(lrn_forward, lrn_backward),
     max_pool=Pair(max_pool_forward, max_pool_backward),
+    softmax_cross_entropy=Pair(softmax_cross_entropy_forward, softmax_cross_entropy_backward),
 )
 
-__all__ = ["fused", "lrn_backward", "lrn_forward", "max_pool_backward", "max_pool_forward", "preprocess", "update"]
+__all__ = [
+    "conv_backward",
+    "conv_forward",
+    "fused",
+    "lrn_backward",
+    "lrn_forward",
+    "max_pool_backward",
+    "max_pool_forward",
+    "preprocess",
+    "softmax_cross_entropy_backward",
+    "softmax_cross_entropy_forward",
+    "update",
+]

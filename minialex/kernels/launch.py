@@ -34,6 +34,11 @@ def vector(channels: int, dtype) -> int:
     return count if channels % count == 0 else 1
 
 
+def sums_type(dtype) -> str:
+    """The type that kernels for elements of `dtype` add up in, ACC, by NumPy's name."""
+    return "float64" if dtype == "float64" else "float32"
+
+
 def source(file: str, dtype: str, constants: dict[str, int]) -> str:
     """`file`.cu for elements of `dtype`, behind the names that it leaves open.
 
@@ -51,7 +56,7 @@ def _argument(xp: ModuleType, value, dtype: str):
     if isinstance(value, int):
         return xp.int32(value)
     if isinstance(value, float):
-        return xp.float64(value) if dtype == "float64" else xp.float32(value)
+        return getattr(xp, sums_type(dtype))(value)
     return value
 
 

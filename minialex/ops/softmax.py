@@ -14,7 +14,7 @@ def softmax_cross_entropy_forward(logits, t):
     Returns the loss, an array without axes (on a GPU, reading it as a number waits for the GPU), and the cache.
     Logits of any size are safe: each row's maximum is subtracted first. Raises ValueError for what does not fit.
     """
-    _check(logits, t)
+    check(logits, t)
     xp = xp_of(logits)
     shifted = logits - logits.max(axis=1, keepdims=True)
     exp = xp.exp(shifted)
@@ -40,7 +40,7 @@ def softmax(logits):
     return exp / exp.sum(axis=-1, keepdims=True)
 
 
-def _check(logits, t):
+def check(logits, t):
     require(logits.ndim == 2, f"softmax: logits have shape {logits.shape}, they need two axes (N,M)")
     require_float("softmax", logits=logits)
     require_shape("softmax", "t", t.shape, logits.shape[:1], "one label a row of logits")

@@ -18,7 +18,11 @@ class Case(NamedTuple):
     def arrays(self, dtype):
         """Rounded to the stored type already, so that rounding the input is no error of the kernel."""
         rng = np.random.default_rng(0)
-        return [rng.standard_normal(shape).astype(dtype) for shape in self.shapes]
+        arrays = [rng.standard_normal(shape).astype(dtype) for shape in self.shapes]
+        if self.pair == "softmax_cross_entropy":
+            ((N, M),) = self.shapes
+            arrays.append(rng.integers(0, M, N))  # the labels
+        return arrays
 
     def y_shape(self):
         return getattr(reference, self.pair).forward(*self.arrays("float32"), **self.options)[0].shape
@@ -29,6 +33,10 @@ def of(pair, *shapes, **options):
 
 
 CASES = {
+    "conv, vectors and groups": of("conv", (2, 9, 7, 16), (5, 5, 8, 16), (16,), pad=2, groups=2),
+    "conv, three channels": of("conv", (2, 19, 23, 3), (11, 11, 3, 24), (24,), stride=4, pad=((0, 3), (1, 2))),
+    "conv, one row and one column stay out": of("conv", (3, 10, 7, 5), (3, 2, 5, 7), (7,), stride=(3, 2)),
+    "conv, wide": of("conv", (1, 3, 70, 32), (3, 3, 32, 40), (40,), pad=1),
     "lrn, many blocks": of("lrn", (2, 7, 5, 96), alpha=1.0),
     "lrn of the paper": of("lrn", (2, 5, 3, 96), groups=2),
     "lrn, two groups": of("lrn", (1, 5, 3, 130), groups=2, alpha=1.0, beta=0.5),
@@ -40,15 +48,18 @@ CASES = {
     "pool, long rows": of("max_pool", (1, 5, 47, 48)),
     "pool, uneven": of("max_pool", (2, 8, 10, 16), kernel=(4, 2), stride=(2, 3)),
     "pool, no overlap": of("max_pool", (1, 6, 5, 8), kernel=2, stride=2),
+    "softmax of the paper": of("softmax_cross_entropy", (5, 1000)),
+    "softmax, few classes": of("softmax_cross_entropy", (9, 3)),
+    "softmax, a class for each thread": of("softmax_cross_entropy", (1, 256)),
 }
 
 
 def check(case, dtype, xp):
     """The largest error of the kernels on `xp` against the reference in float64; AssertionError if it is too large."""
     arrays, pair = case.arrays(dtype), getattr(reference, case.pair)
-    wanted, cache = pair.forward(*(array.astype("float64") for array in arrays), **case.options)
-    dy = np.random.default_rng(1).standard_normal(wanted.shape).astype(dtype)
-    want = [wanted, *as_list(pair.backward(dy.astype("float64"), cache))]
+    wanted, cache = pair.forward(*(wide(array) for array in arrays), **case.options)
+    dy = np.asarray(np.random.default_rng(1).standard_normal(wanted.shape), dtype)
+    want = [wanted, *as_list(pair.backward(wide(dy), cache))]
     y, grads = run(case, dtype, xp, arrays, dy)
     errors = [error(ours, theirs, dtype) for ours, theirs in zip([y, *grads], want, strict=True)]
     assert all(each <= LIMITS[dtype] for each in errors), f"errors of y and the gradients: {errors}"
@@ -61,8 +72,12 @@ def run(case, dtype, xp, arrays, dy):
     return y, as_list(pair.backward(xp.asarray(dy), cache))
 
 
+def wide(array):
+    return array.astype("float64") if array.dtype.kind == "f" else array
+
+
 def error(ours, wanted, dtype):
-    assert ours.dtype == dtype and ours.shape == wanted.shape
+    assert ours.dtype in (dtype, "float32") and ours.shape == wanted.shape
     return np.max(np.abs(ours.get().astype("float64") - wanted)) / np.max(np.abs(wanted))
 
 

@@ -13,7 +13,10 @@ from tests.kernels.cases import CASES, check
 from tests.kernels.others import OTHERS
 
 ROOT = Path(__file__).parent.parent.parent
-FILES = {"lrn": "lrn", "max_pool": "pool", "update": "update", "preprocess": "preprocess"}  # the source of a pair
+FILES = {  # the source of a pair
+    **{"conv": "conv", "lrn": "lrn", "max_pool": "pool", "softmax_cross_entropy": "softmax"},
+    **{"update": "update", "preprocess": "preprocess"},
+}
 SYNC = "__syncthreads();"
 
 
@@ -72,6 +75,13 @@ OUTSIDE = {
     "past shared memory": ("lrn", "#define TILE 1024", "#define TILE 512", "global"),
     "a weight too many": ("update", "if (i < count)", "if (i <= count)", "heap"),
     "a number past the patch": ("preprocess", "i < 3 * size", "i <= 3 * size", "heap"),
+    "a row above the image": ("conv", "h >= 0 && h < H", "h < H", "heap"),
+    "a class too many": (
+        "softmax_cross_entropy",
+        "m < M; m += THREADS)\n        total",
+        "m <= M; m += THREADS)\n        total",
+        "heap",
+    ),
     "a window that is not there": ("max_pool", "min(h / SH, OH - 1)", "h / SH", "heap"),
 }
 

@@ -47,10 +47,14 @@ def emulated(xp, pair):
 
     def backward(dy, cache, **kwargs):
         grads = pair.backward(upload(xp, dy), cache, **kwargs)
-        return tuple(to_numpy(grad) for grad in grads) if isinstance(grads, tuple) else to_numpy(grads)
+        return tuple(map(download, grads)) if isinstance(grads, tuple) else download(grads)
 
     return Pair(forward, backward)
 
 
 def upload(xp, value):
     return xp.asarray(value) if isinstance(value, np.ndarray) else value
+
+
+def download(grad):
+    return None if grad is None else to_numpy(grad)  # dx where it is not needed
