@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np  # for initial values alone, which are made on the host
 
 from minialex.backend import xp_of
-from minialex.ops import Ops, batch_statistics, dropout_mask
+from minialex.ops import Ops, batch_statistics
 from minialex.ops.checks import require
 from minialex.ops.windows import pair
 
@@ -214,7 +214,7 @@ class Dropout(NoParameters):
 
     def forward(self, params, x, *, state, train, rng, ops):
         require(rng is not None or not train, "dropout in training draws a mask: it needs rng, a NumPy generator")
-        mask = dropout_mask(x.shape, self.p, rng, xp=xp_of(x)) if train else None
+        mask = ops.dropout_mask(x.shape, self.p, rng, xp=xp_of(x)) if train else None
         return ops.dropout.forward(x, mask=mask, p=self.p, inverted=self.inverted)
 
     def backward(self, dy, cache, *, ops, need_dx=True):

@@ -28,6 +28,8 @@ LRN = "minialex/ops/lrn.py"
 POOL = "minialex/ops/pool.py"
 LRN_KERNEL = "minialex/kernels/lrn.cu"
 POOL_KERNEL = "minialex/kernels/pool.cu"
+CONV_KERNEL = "minialex/kernels/conv.cu"
+SOFTMAX_KERNEL = "minialex/kernels/softmax.cu"
 DROPOUT = "minialex/ops/dropout.py"
 SOFTMAX = "minialex/ops/softmax.py"
 BATCHNORM = "minialex/ops/batchnorm.py"
@@ -197,6 +199,24 @@ MUTATIONS = [  # (file, old, new, what it breaks)
     (POOL_KERNEL, "(h - KH) / SH + 1", "(h - KH) / SH + 2", "a window that covers the pixel is left out"),
     (POOL_KERNEL, "(w - ow * SW)", "(w - ow * SH)", "strides of the two axes swapped"),
     (POOL_KERNEL, "sum[e] +=", "sum[e] =", "= for +="),
+    (CONV_KERNEL, "oh * SH + u - top", "oh * SH + u - left", "im2col: padding of the two axes swapped"),
+    (CONV_KERNEL, "ow * SW + v - left", "ow * SH + v - left", "im2col: strides of the two axes swapped"),
+    (CONV_KERNEL, " && w < W", "", "im2col: the next row for the padding"),
+    (CONV_KERNEL, "* W + w) * C + first + c];", "* W + w) * C + c];", "im2col: the first group for each"),
+    (CONV_KERNEL, "* KH + u) * KW + v) * CG + c] =", "* KW + v) * KH + u) * CG + c] =", "im2col: KH and KW swapped"),
+    (CONV_KERNEL, "(w - KW) / SW + 1", "(w - KW) / SW + 2", "col2im: a window that covers the pixel is left out"),
+    (CONV_KERNEL, "% H + top", "% H", "col2im: the padding left out"),
+    (CONV_KERNEL, "sum[e] +=", "sum[e] =", "col2im: = for +="),
+    (CONV_KERNEL, "* W + w - left) * C + first + c] =", "* W + w - left) * C + c] =", "col2im: all into the first group"),
+    (CONV_KERNEL, "int c = i % CG + first;", "int c = i % CG;", "the first group's bias for each"),
+    (CONV_KERNEL, " + ACC(bias.at[e])", "", "bias left out"),
+    (SOFTMAX_KERNEL, "exp(ACC(row[m]) - largest)", "exp(ACC(row[m]))", "no maximum subtracted"),
+    (SOFTMAX_KERNEL, "other < THREADS", "other < THREADS / 2", "half of the threads' sums"),
+    (SOFTMAX_KERNEL, "other < 16", "other < 15", "the last part left out"),
+    (SOFTMAX_KERNEL, "a < b ? b : a", "a < b ? a : b", "the smallest for the largest"),
+    (SOFTMAX_KERNEL, "dloss[0] / N", "dloss[0]", "no division by N"),
+    (SOFTMAX_KERNEL, "dloss[0] / N", "ACC(1) / N", "dloss left out"),
+    (SOFTMAX_KERNEL, "label ? p - 1 : p", "label ? p : p", "no onehot"),
     (DROPOUT, "factor / (1.0 - p)", "factor / p", "inverted: scale 1/p"),
     (
         DROPOUT,

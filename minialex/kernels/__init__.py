@@ -8,6 +8,7 @@ README.md beside this file tells how a kernel is written, added and tested.
 from dataclasses import replace
 
 from minialex.kernels.conv import conv_backward, conv_forward
+from minialex.kernels.dropout import dropout_mask
 from minialex.kernels.lrn import lrn_backward, lrn_forward
 from minialex.kernels.pool import max_pool_backward, max_pool_forward
 from minialex.kernels.preprocess import preprocess
@@ -21,11 +22,13 @@ fused = replace(
     lrn=Pair(lrn_forward, lrn_backward),
     max_pool=Pair(max_pool_forward, max_pool_backward),
     softmax_cross_entropy=Pair(softmax_cross_entropy_forward, softmax_cross_entropy_backward),
+    dropout_mask=dropout_mask,
 )
 
 __all__ = [
     "conv_backward",
     "conv_forward",
+    "dropout_mask",
     "fused",
     "lrn_backward",
     "lrn_forward",

@@ -10,7 +10,12 @@ FOLDER = Path(__file__).parent
 THREADS = 256  # in a block of every kernel, where they know it as a constant
 OPTIONS = ("--std=c++17",)
 # What arrays of a type hold, and what their sums are kept in.
-TYPES = {"float16": ("__half", "float"), "float32": ("float", "float"), "float64": ("double", "double")}
+TYPES = {
+    "float16": ("__half", "float"),
+    "float32": ("float", "float"),
+    "float64": ("double", "double"),
+    "bool": ("bool", "float"),
+}
 
 
 def launch(file: str, kernel: str, grid, args: tuple, **constants: int) -> None:

@@ -25,7 +25,10 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Ops:
-    """A table of pairs. A network runs on any table; `dataclasses.replace(reference, lrn=...)` makes another."""
+    """A table of pairs, and of what draws dropout's masks, for a device may do that in its own way.
+
+    A network runs on any table; `dataclasses.replace(reference, lrn=...)` makes another.
+    """
 
     conv: Pair
     linear: Pair
@@ -37,6 +40,7 @@ class Ops:
     softmax_cross_entropy: Pair
     batchnorm: Pair
     mapnorm: Pair
+    dropout_mask: Callable
 
 
 reference = Ops(
@@ -50,6 +54,7 @@ reference = Ops(
     softmax_cross_entropy=Pair(softmax_cross_entropy_forward, softmax_cross_entropy_backward),
     batchnorm=Pair(batchnorm_forward, batchnorm_backward),
     mapnorm=Pair(mapnorm_forward, mapnorm_backward),
+    dropout_mask=dropout_mask,
 )
 fast = replace(reference, conv=Pair(winograd_forward, winograd_backward))  # the same, on a CPU in less time
 

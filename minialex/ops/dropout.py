@@ -38,10 +38,15 @@ def dropout_mask(shape, p, rng, *, xp, dtype="bool"):
     One 64-bit key comes from `rng`, a NumPy generator; element i is 1 where the i-th output of SplitMix64 from
     that key is at least p 2^64. Returns an array of `shape`, made by `xp`.
     """
-    require(0 <= p < 1, f"dropout: p is {p}, it needs 0 <= p < 1")
-    key = int(rng.integers(2**64, dtype="uint64"))
+    key, least = key_and_least(p, rng)
     bits = splitmix64(key, prod(shape), xp=xp)
-    return (bits >= xp.uint64(p * 2**64)).reshape(shape).astype(dtype)
+    return (bits >= xp.uint64(least)).reshape(shape).astype(dtype)
+
+
+def key_and_least(p, rng):
+    """What a mask is made from: the 64-bit key that `rng` gives, and the least 64 bits that make a 1, p 2^64."""
+    require(0 <= p < 1, f"dropout: p is {p}, it needs 0 <= p < 1")
+    return int(rng.integers(2**64, dtype="uint64")), int(p * 2**64)
 
 
 def splitmix64(key, count, *, xp):

@@ -1,11 +1,12 @@
 """Kernels that are no pairs: the update and the preprocessing. Each is run, and checked against its array code."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 
-from minialex import kernels, optim
+from minialex import kernels, ops, optim
 from minialex.data.augment import Patches, random_patches, ten_patches
 from minialex.data.preprocess import Preprocessing
 from minialex.optim import Rates
@@ -72,7 +73,27 @@ def random(size):
     return lambda: random_patches(3, size, np.random.default_rng(4))
 
 
+def draw(draw_mask, dtype, xp):
+    """Masks of several shapes and rates, one of them from the largest key."""
+    largest = SimpleNamespace(integers=lambda high, dtype: high - 1)
+    sizes = [((3, 4096), 0.5), ((2, 3, 4, 5), 0.1), ((7,), 0.0), ((0, 4), 0.9)]
+    masks = [draw_mask(*size, np.random.default_rng(0), xp=xp, dtype=dtype) for size in sizes]
+    return [*masks, draw_mask((300,), 0.3, largest, xp=xp)]
+
+
+def run_dropout_mask(dtype, xp):
+    return draw(kernels.dropout_mask, dtype, xp)
+
+
+def check_dropout_mask(dtype, xp):
+    """Bit for bit."""
+    for ours, wanted in zip(run_dropout_mask(dtype, xp), draw(ops.dropout_mask, dtype, np), strict=True):
+        assert ours.dtype == wanted.dtype and np.array_equal(ours.get(), wanted)
+    return 0.0
+
+
 OTHERS = {
+    "dropout's masks": Other("dropout_mask", run_dropout_mask, check_dropout_mask),
     "update": Other("update", run_update, check_update),
     "patches": preprocessing(random(199)),
     "patches with all options": preprocessing(

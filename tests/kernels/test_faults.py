@@ -15,7 +15,7 @@ from tests.kernels.others import OTHERS
 ROOT = Path(__file__).parent.parent.parent
 FILES = {  # the source of a pair
     **{"conv": "conv", "lrn": "lrn", "max_pool": "pool", "softmax_cross_entropy": "softmax"},
-    **{"update": "update", "preprocess": "preprocess"},
+    **{"update": "update", "preprocess": "preprocess", "dropout_mask": "dropout"},
 }
 SYNC = "__syncthreads();"
 
@@ -75,6 +75,7 @@ OUTSIDE = {
     "past shared memory": ("lrn", "#define TILE 1024", "#define TILE 512", "global"),
     "a weight too many": ("update", "if (i < count)", "if (i <= count)", "heap"),
     "a number past the patch": ("preprocess", "i < 3 * size", "i <= 3 * size", "heap"),
+    "a bit too many": ("dropout_mask", "i >= count", "i > count", "heap"),
     "a row above the image": ("conv", "h >= 0 && h < H", "h < H", "heap"),
     "a class too many": (
         "softmax_cross_entropy",
