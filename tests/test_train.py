@@ -158,17 +158,19 @@ def test_a_crash_loses_what_came_after_the_last_checkpoint_and_nothing_else(
 @pytest.mark.parametrize("place, at", [("update", 3), ("update", 9), ("update", 12), ("forward", 9)])
 def test_where_memory_runs_out_the_run_is_saved_and_goes_on(packed, whole, tmp_path, monkeypatch, place, at):
     """In a step of the first epoch, the first step of the second, one within it, and a validation."""
-    module = train.optim if place == "update" else train.network
-    plain, count, config = getattr(module, place), iter(range(1, 1000)), config_of(packed, epochs=2)
+    config, count = config_of(packed, epochs=2), iter(range(1, 1000))
+    run = trainer(packed, tmp_path, config)
+    owner = run if place == "update" else train.network
+    plain = getattr(owner, place)
 
     def full(*args, **kwargs):
         if next(count) == at:
             raise MemoryError("Out of memory allocating 1,000 bytes")
         return plain(*args, **kwargs)
 
-    monkeypatch.setattr(module, place, full)
+    monkeypatch.setattr(owner, place, full)
     with pytest.raises(RunError) as told:
-        trainer(packed, tmp_path, config).run()
+        run.run()
     saved = checkpoint.latest(tmp_path / "checkpoints")
     assert str(told.value) == (
         "out of memory at a batch of 5 (Out of memory allocating 1,000 bytes): start anew with --batch 2, which needs "
@@ -692,3 +694,22 @@ def test_a_check_that_raises_leaves_everything_as_it_was(packed):
     for name, value in before.items():
         np.testing.assert_array_equal(start.params[name], value)
         assert not start.velocity[name].any()
+
+
+def test_a_run_takes_how_to_update_and_how_to_preprocess(packed, whole, tmp_path):
+    counts = {"update": 0, "preprocess": 0}
+
+    def counted(name, function):
+        def call(*args, **kwargs):
+            counts[name] += 1
+            return function(*args, **kwargs)
+
+        return call
+
+    config = config_of(packed, epochs=2)
+    run = trainer(packed, tmp_path, config)
+    run.update, run.preprocess = counted("update", run.update), counted("preprocess", run.preprocess)
+    run.run()
+    steps = newest(tmp_path).epoch * 8
+    assert counts["update"] == steps and counts["preprocess"] > steps, "validation comes through it too"
+    assert_same(newest(tmp_path), newest(whole))
