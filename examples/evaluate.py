@@ -29,6 +29,7 @@ from minialex.files import write_atomically
 from minialex.network import table
 from minialex.ops import Ops
 from minialex.parallel import for_backend
+from minialex.precision import PRECISIONS
 from minialex.threads import compute_threads
 
 # Top-1 and top-5 error in percent (section 6) by (several networks?, crops).
@@ -67,8 +68,9 @@ class Trained:
         config = self.snapshot.config
         preprocessing = Preprocessing.from_config(self.snapshot.mean, config)
         how = {"size": self.network.input_shape[0], "batch": self.batch, "crops": crops}
+        dtype = PRECISIONS[config["dtype"]].params
         with tqdm(total=len(split), desc=what, unit="img", leave=False, disable=None) as bar:
-            for x, t in test_batches(split, preprocessing, **how, xp=self.xp, dtype=config["dtype"]):
+            for x, t in test_batches(split, preprocessing, **how, xp=self.xp, dtype=dtype):
                 yield x, t
                 bar.update(len(t))
 

@@ -12,6 +12,7 @@ from minialex.data.decode import BrokenImage, decode, resize_crop
 from minialex.data.preprocess import Preprocessing
 from minialex.errors import UserError, main_status
 from minialex.ops import softmax
+from minialex.precision import PRECISIONS
 
 BAR = 30  # characters at 100%
 
@@ -56,7 +57,8 @@ def predict(snapshot: checkpoint.Snapshot, image: np.ndarray) -> np.ndarray:
     config = snapshot.config
     net = alexnet.from_config(config)
     preprocessing = Preprocessing.from_config(snapshot.mean, config)
-    x = preprocessing.apply(image[None], center_patches(1, net.input_shape[0]), dtype=config["dtype"])
+    dtype = PRECISIONS[config["dtype"]].params
+    x = preprocessing.apply(image[None], center_patches(1, net.input_shape[0]), dtype=dtype)
     logits, _ = network.forward(net.layers, snapshot.params, x, state=snapshot.state, train=False)
     return softmax(logits)[0]
 

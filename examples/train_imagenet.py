@@ -24,6 +24,7 @@ from minialex.errors import UserError, main_status
 from minialex.files import alone_in
 from minialex.optim import Steps
 from minialex.parallel import for_backend
+from minialex.precision import PRECISIONS
 from minialex.recipes import RECIPES, Recipe, recipe_for
 from minialex.threads import compute_threads
 
@@ -105,7 +106,10 @@ def add_training(parser) -> None:
         "--seed", type=int, metavar="N", default=0, help="decides weights, order, crops and dropout (%(default)s)"
     )
     how.add_argument(
-        "--dtype", choices=("float32", "float64"), default="float32", help="numbers it computes with (%(default)s)"
+        "--dtype",
+        choices=PRECISIONS,
+        default="float32",
+        help="numbers it computes with (%(default)s); mixed: float16 in a step, float32 in sums and what is kept",
     )
     how.add_argument("--tf32", action="store_true", help="factors of matrix products rounded to TF32: faster on a GPU")
 

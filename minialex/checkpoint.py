@@ -31,6 +31,7 @@ class Snapshot:
     epoch, step: the next step to do, counted from 0 (step within the epoch).
     history: one record for each finished epoch; the schedule's state is a function of it.
     sums: what the unfinished epoch has added up so far.  config: what the run was started with.
+    loss_scale: in mixed precision, the fields of the next step's LossScale.
     """
 
     params: dict
@@ -42,6 +43,7 @@ class Snapshot:
     step: int = 0
     history: list = field(default_factory=list)
     sums: dict = field(default_factory=dict)
+    loss_scale: dict = field(default_factory=dict)
 
 
 def save(path: str | Path, snapshot: Snapshot) -> None:
@@ -56,7 +58,7 @@ def save(path: str | Path, snapshot: Snapshot) -> None:
         for name, value in getattr(snapshot, group).items()
     }
     tensors["mean"] = np.asarray(snapshot.mean, order="C")
-    rest = {key: getattr(snapshot, key) for key in ("config", "epoch", "step", "history", "sums")}
+    rest = {key: getattr(snapshot, key) for key in ("config", "epoch", "step", "history", "sums", "loss_scale")}
     # safetensors sorts the tensors; in "tensors" they are in the network's order.
     record = {"sha256": ZEROS.decode(), "tensors": list(tensors), **rest}
     data = memoryview(to_bytes(tensors, {"minialex": json.dumps(record)}))

@@ -23,6 +23,7 @@ from minialex.errors import RunError, Stopped, UserError, one_line
 from minialex.evaluate import correct, evaluate
 from minialex.files import write_atomically
 from minialex.ops import Ops, reference
+from minialex.precision import PRECISIONS, LossScale, Precision, cast, mixed, total, unscale
 from minialex.recipes import Recipe
 from minialex.rng import DROPOUT, INIT, generator
 
@@ -49,6 +50,9 @@ class Config:
     def network(self) -> alexnet.Network:
         return alexnet.build(self.variant, classes=len(self.classes), width=self.width)
 
+    def precision(self) -> Precision:
+        return PRECISIONS[self.dtype]
+
     def preprocessing(self, mean: np.ndarray) -> Preprocessing:
         """How images are fed to the network, relative to this mean image."""
         return Preprocessing(mean, central=self.recipe.central_mean)
@@ -73,29 +77,34 @@ def step(
     rng,
     ops: Ops = reference,
     update: Callable = optim.update,
-    check=lambda loss, logits: None,
+    scale: float = 1.0,
+    check=lambda loss, logits, grads: True,
 ) -> tuple:
     """One step of section 5 on a batch x (N,H,W,3), t (N,): params and velocity are updated in place.
 
-    check(loss, logits) may raise before anything is updated. Returns the loss (an array without axes: on a GPU nothing
-    has waited yet), the logits (N,M) and the new state.
+    It computes in the type of x: in float16, beside params of float32, with `scale` times the loss.
+    check(loss, logits, grads), of the gradients times `scale`, tells whether to update anything; it may raise instead.
+    Returns the loss (an array without axes: on a GPU nothing has waited yet), the logits (N,M) and the new state.
     """
-    logits, caches = network.forward(layers, params, x, state=state, train=True, rng=rng, ops=ops)
+    used = cast(params, x.dtype)
+    logits, caches = network.forward(layers, used, x, state=state, train=True, rng=rng, ops=ops)
     loss, cache = ops.softmax_cross_entropy.forward(logits, t)
-    dlogits = ops.softmax_cross_entropy.backward(1.0, cache)
-    grads = network.backward(layers, params, caches, dlogits, ops=ops)
-    check(loss, logits)
+    dlogits = ops.softmax_cross_entropy.backward(scale, cache).astype(logits.dtype, copy=False)
+    grads = network.backward(layers, used, caches, dlogits, ops=ops)
+    if not check(loss, logits, grads):
+        return loss, logits, state
     state = network.update_state(layers, state, caches)
     del caches  # the update needs memory, too
-    update(params, velocity, grads, rates)
+    update(params, velocity, unscale(grads, scale, params), rates)
     return loss, logits, state
 
 
 def start(config: Config, packed: Packed, *, xp) -> Snapshot:
     """The snapshot before the first step: fresh parameters, velocities of zero."""
-    net, rng = config.network(), generator(config.seed, INIT)
-    params, state = network.init(net.layers, net.input_shape, rng, xp=xp, dtype=config.dtype)
-    return Snapshot(params, optim.init_velocity(params), state, packed.mean, config.plain())
+    net, rng, precision = config.network(), generator(config.seed, INIT), config.precision()
+    params, state = network.init(net.layers, net.input_shape, rng, xp=xp, dtype=precision.params)
+    loss_scale = asdict(LossScale()) if precision.mixed else {}
+    return Snapshot(params, optim.init_velocity(params), state, packed.mean, config.plain(), loss_scale=loss_scale)
 
 
 def resume(config: Config, folder: Path, *, xp, last_good: bool = False) -> Snapshot:
@@ -237,17 +246,31 @@ class Trainer:
     def _step(self, x, t) -> tuple[float, int]:
         """The next step, on a batch; returns its loss and how many images were right."""
         now, seen = self.snapshot, []
+        scale = LossScale(**now.loss_scale) if now.loss_scale else None
 
-        def check(loss, logits):  # before the update, which would spread a NaN; a GPU is waited for once, here
-            seen.extend(to_numpy(self.xp.stack((loss, correct(logits, t, 1)))).tolist())
+        def check(loss, logits, grads):  # before the update, which would spread a NaN; a GPU is waited for once, here
+            values = (loss, correct(logits, t, 1), *((total(grads),) if scale else ()))
+            seen.extend(to_numpy(self.xp.stack(values)).tolist())
             self._check_finite(seen[0], x, f"step {now.step + 1} of epoch {now.epoch + 1}")
+            return all(map(math.isfinite, seen))
 
         rng = generator(self.config.seed, DROPOUT, now.epoch, now.step)
-        how = {"rates": self._rates(), "rng": rng, "ops": self.ops, "update": self.update, "check": check}
+        ops = mixed(self.ops, self.xp) if scale else self.ops
+        how = {"rates": self._rates(), "rng": rng, "ops": ops, "update": self.update, "check": check}
+        how["scale"] = scale.factor if scale else 1.0
         _, _, now.state = step(self.layers, now.params, now.velocity, now.state, x, t, **how)
+        if scale:
+            self._adapt(scale, fitted=math.isfinite(seen[2]))
         now.step += 1
-        loss, right = seen
-        return loss, int(right)
+        return seen[0], int(seen[1])
+
+    def _adapt(self, scale: LossScale, *, fitted: bool) -> None:
+        """The loss scale of the next step, after one that was skipped unless its gradients `fitted` into float16."""
+        after = scale.after(fitted)
+        if after.factor < 1:
+            raise self._failed(f"the gradients overflow float16 even at a loss scale of {scale.factor:g}")
+        self.snapshot.loss_scale = asdict(after)
+        self._add(skipped=int(not fitted))
 
     def _rates(self) -> optim.Rates:
         return rates_at(self.snapshot, self.config.recipe, self._steps())
@@ -267,6 +290,7 @@ class Trainer:
 
     def _report(self, x, t) -> str:
         now, layers = self.snapshot, self.config.network().layers
+        x = x.astype(self.config.precision().params, copy=False)
         measured = health.measure(layers, now.params, now.velocity, now.state, x, t, self._rates())
         return health.report(measured, self._steps_done())
 
@@ -296,18 +320,13 @@ class Trainer:
             augmentation=augmentation,
             covariance=None if augmentation.color == "none" else packed.covariance,
             reshuffle=recipe.reshuffle,
+            dtype=self.config.precision().activations,
         )
 
     def _batches(self, batches, split, **options) -> Batches:
         config, size = self.config, self.config.network().input_shape[0]
-        given = {
-            "size": size,
-            "batch": config.recipe.batch,
-            "xp": self.xp,
-            "dtype": config.dtype,
-            "apply": self.preprocess,
-        }
-        return batches(split, config.preprocessing(self.packed.mean), **given, **options)
+        given = {"size": size, "batch": config.recipe.batch, "xp": self.xp, "dtype": config.precision().params}
+        return batches(split, config.preprocessing(self.packed.mean), apply=self.preprocess, **(given | options))
 
     def _add(self, **values) -> None:
         sums = self.snapshot.sums
@@ -341,6 +360,7 @@ class Trainer:
     def _record(self, score, seconds: float) -> dict:
         now = self.snapshot
         images, trained = now.sums["images"], now.sums["seconds"]
+        scaling = {"skipped": now.sums["skipped"], "loss_scale": now.loss_scale["factor"]} if now.loss_scale else {}
         return {
             "epoch": now.epoch + 1,
             "rate": self._rates().weights,
@@ -353,6 +373,7 @@ class Trainer:
             "images_per_second": images / trained,
             "wait": now.sums["waited"] / trained,  # the share of the time in which there was no batch to train on
             "seconds": trained + seconds,
+            **scaling,  # steps of which nothing was kept, for their gradients overflowed; the factor after the epoch
         }
 
     def _some_images(self):
@@ -365,13 +386,16 @@ class Trainer:
     def _check_finite(self, loss: float, x, when: str) -> None:
         if not math.isfinite(loss):
             now = self.snapshot
-            where = health.first_not_finite(self.config.network().layers, now.params, now.state, x) or "the loss alone"
+            params = cast(now.params, x.dtype)
+            layers, ops = self.config.network().layers, mixed(reference, self.xp)
+            where = health.first_not_finite(layers, params, now.state, x, ops=ops) or "the loss alone"
             raise self._failed(f"the loss is {loss} in {when}, first seen in {where}")
 
     def _failed(self, why: str) -> RunError:
         good = checkpoint.latest(self.folder / "checkpoints")
         kept = f"the last good checkpoint is {good}" if good else "there is no checkpoint yet"
-        return RunError(f"{why}; {kept}. Start anew with a lower --lr")
+        less = "a lower --lr" + (", or --dtype float32" if self.snapshot.loss_scale else "")
+        return RunError(f"{why}; {kept}. Start anew with {less}")
 
     def _stopped(self, number: int) -> Stopped:
         return Stopped(number, f"stopped and saved; the same command with --resume --out {self.folder} goes on")
@@ -404,7 +428,8 @@ def _line(record: dict) -> str:
         "epoch {epoch:3d}  rate {rate:.1e}  loss {loss:.3f}  top-1 {top1:5.1%}  |  val loss {val_loss:.3f}  "
         "top-1 {val_top1:5.1%}  top-5 {val_top5:5.1%}  |  {images_per_second:.0f} img/s  {seconds:.0f} s"
     ).format(**record)
-    return line if record["wait"] < WAIT else f"{line}  waited {record['wait']:.0%}"
+    line += f"  waited {record['wait']:.0%}" if record["wait"] >= WAIT else ""
+    return line + ("  skipped {skipped}, loss scale {loss_scale:g}".format(**record) if record.get("skipped") else "")
 
 
 def _say(line: str) -> None:

@@ -32,6 +32,7 @@ checkpoint -> parallel
 recipes -> parallel
 network -> health -> train
 network -> memory -> train
+ops -> precision -> train
 data -> figures -> train
 network -> figures
 network -> interop

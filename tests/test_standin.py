@@ -339,6 +339,20 @@ def test_an_update_is_a_few_launches_for_each_parameter(xp):
     assert len(xp.launches) - before <= 1 + 6 * len(params)
 
 
+def test_so_does_one_in_mixed_precision_whether_it_fits_or_not(xp, packed, tmp_path):
+    config = train.Config("noise", "paper", 1 / 16, packed.classes, RECIPES["small"], dtype="mixed")
+    snapshot = train.start(config, packed, xp=xp)
+    trainer = train.Trainer(config, packed, snapshot, config.network().layers, tmp_path, xp)
+    x, t = xp.asarray(normal(2, 224, 224, 3).astype("float16")), xp.asarray(np.array([2, 0]))
+    for factor in (2.0**10, 2.0**30):
+        snapshot.loss_scale = {"factor": factor, "good": 0}
+        before = len(xp.uploads), len(xp.downloads)
+        with np.errstate(over="ignore", invalid="ignore"):
+            trainer._step(x, t)
+        assert (xp.uploads[before[0] :], xp.downloads[before[1] :]) == ([], [(3,)]), "and the sum of its gradients"
+    assert snapshot.sums == {"skipped": 1}
+
+
 def test_a_run_and_its_resume_give_the_records_of_numpy(xp, packed, tmp_path):
     recipe = replace(RECIPES["small"], batch=4, rate=0.01, bias_rate=0.01)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minialex import checkpoint, train
+from minialex import checkpoint, precision, train
 from minialex.data import batches
 from minialex.data.augment import Augmentation
 from minialex.data.packed import Subset
@@ -17,6 +17,7 @@ from minialex.data.preprocess import Preprocessing
 from minialex.data.sources import open_source
 from minialex.errors import RunError, Stopped, UserError
 from minialex.evaluate import Score
+from minialex.ops import Pair, reference
 from minialex.optim import Plateau, Rates, Steps
 from minialex.recipes import RECIPES, OwnRate
 from tests import photos
@@ -71,7 +72,7 @@ def assert_same(one, other):
         for name in a:
             assert a[name].dtype == b[name].dtype and a[name].tobytes() == b[name].tobytes(), name
     assert (one.epoch, one.step, one.config) == (other.epoch, other.step, other.config)
-    assert timeless(one.sums) == timeless(other.sums)
+    assert (timeless(one.sums), one.loss_scale) == (timeless(other.sums), other.loss_scale)
     assert list(map(timeless, one.history)) == list(map(timeless, other.history))
 
 
@@ -649,7 +650,7 @@ def test_it_says_when_the_network_is_not_learning(packed, tmp_path, monkeypatch,
     assert "not learning" not in first and "not learning: the loss is 1." in second
 
     def step(layers, params, velocity, state, x, t, *, check, **_):
-        check(np.float64(0.9), np.zeros((len(t), 3)))
+        check(np.float64(0.9), np.zeros((len(t), 3)), {})
         return np.float64(0.9), np.zeros((len(t), 3)), state
 
     monkeypatch.setattr(train, "step", step)
@@ -713,3 +714,113 @@ def test_a_run_takes_how_to_update_and_how_to_preprocess(packed, whole, tmp_path
     steps = newest(tmp_path).epoch * 8
     assert counts["update"] == steps and counts["preprocess"] > steps, "validation comes through it too"
     assert_same(newest(tmp_path), newest(whole))
+
+
+# Mixed precision
+
+
+def mixed(packed, **changed):
+    return replace(config_of(packed, **changed), dtype="mixed")
+
+
+def with_scale(packed, config, factor):
+    snapshot = train.start(config, packed, xp=np)
+    assert snapshot.loss_scale == {"factor": 2.0**16, "good": 0}
+    snapshot.loss_scale["factor"] = factor
+    return snapshot
+
+
+def bytes_of(snapshot):
+    return [{name: value.tobytes() for name, value in getattr(snapshot, group).items()} for group in checkpoint.GROUPS]
+
+
+@pytest.fixture
+def overflowing():
+    """The program ignores NumPy's warnings about overflows, too: the loss and the sum of the gradients tell."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        yield
+
+
+def test_a_step_that_overflows_is_skipped_and_its_scale_halved(packed, tmp_path, overflowing):
+    config = mixed(packed)
+    snapshot = with_scale(packed, config, 2.0**30)
+    before = bytes_of(snapshot)
+    run = trainer(packed, tmp_path, config, snapshot)
+    x, t = next(run._training_batches())
+    assert x.dtype == "float16"
+    loss, right = run._step(x, t)
+    assert bytes_of(snapshot) == before
+    assert 0 < loss < 5 and 0 <= right <= 5
+    assert (snapshot.loss_scale, snapshot.sums, snapshot.step) == ({"factor": 2.0**29, "good": 0}, {"skipped": 1}, 1)
+
+    snapshot.loss_scale["factor"] = 2.0**10
+    run._step(x, t)
+    assert all(one != other for one, other in zip(bytes_of(snapshot), before, strict=True))
+    assert (snapshot.loss_scale, snapshot.sums, snapshot.step) == ({"factor": 2.0**10, "good": 1}, {"skipped": 1}, 2)
+    for group in checkpoint.GROUPS:
+        assert {value.dtype.name for value in getattr(snapshot, group).values()} == {"float32"}
+
+
+@pytest.mark.parametrize("factor", [2.0**17, 2.0**8])
+def test_an_epoch_tells_how_many_steps_were_skipped(packed, tmp_path, overflowing, capsys, factor):
+    config = mixed(packed, epochs=1)
+    snapshot = with_scale(packed, config, factor)
+    trainer(packed, tmp_path, config, snapshot).run()
+    (record,) = snapshot.history
+    skipped, line = record["skipped"], next(line for line in capsys.readouterr().out.splitlines() if "val loss" in line)
+    if factor > 2**16:
+        assert 1 <= skipped < STEPS and line.endswith(f"  skipped {skipped}, loss scale {record['loss_scale']:g}")
+    else:
+        assert skipped == 0 and "skipped" not in line
+    assert record["loss_scale"] == snapshot.loss_scale["factor"] == factor / 2**skipped
+    assert json.loads((tmp_path / "log.jsonl").read_text(encoding="utf-8")) == record
+
+
+def test_a_mixed_run_goes_on_to_the_bit(packed, tmp_path, overflowing, after_step, monkeypatch):
+    monkeypatch.setattr(precision, "GROWTH", 4)
+    config = mixed(packed)
+
+    def begin(name):
+        return trainer(packed, tmp_path / name, config, with_scale(packed, config, 2.0**24))
+
+    after_step(20, send(signal.SIGTERM))
+    with pytest.raises(Stopped):
+        begin("whole").run()
+    whole = newest(tmp_path / "whole")
+    skipped = sum(record["skipped"] for record in whole.history) + whole.sums["skipped"]
+    assert 2.0 ** (24 - skipped) < whole.loss_scale["factor"] < 2.0**24, "it fell, and rose again"
+
+    for number, run in [(11, begin), (9, lambda name: resumed(packed, tmp_path / name, config))]:
+        after_step(number, send(signal.SIGTERM))
+        with pytest.raises(Stopped):
+            run("halves").run()
+    assert_same(whole, newest(tmp_path / "halves"))
+
+
+def test_a_mixed_run_that_fits_at_no_scale_ends(packed, tmp_path, overflowing):
+    config = mixed(packed)
+    run = trainer(packed, tmp_path, config, with_scale(packed, config, 1.0))
+    x, t = next(run._training_batches())
+    broken = replace(reference, relu=Pair(reference.relu.forward, lambda dy, cache: dy * np.float16(np.inf)))
+    run.ops = broken
+    before = bytes_of(run.snapshot)
+    with pytest.raises(RunError, match="gradients overflow float16 even at a loss scale of 1; .*--dtype float32"):
+        run._step(x, t)
+    assert bytes_of(run.snapshot) == before
+
+
+def test_an_overflow_in_the_forward_pass_is_no_matter_of_the_scale(packed, tmp_path, overflowing):
+    config = mixed(packed)
+    snapshot = with_scale(packed, config, 2.0**10)
+    snapshot.params["conv1.W"] *= 1e4
+    run = trainer(packed, tmp_path, config, snapshot)
+    x, t = next(run._training_batches())
+    with pytest.raises(
+        RunError, match="the loss is nan in step 1 of epoch 1, first seen in the output of conv1; .*--lr"
+    ):
+        run._step(x, t)
+
+
+def test_a_run_in_float32_has_no_scale(packed, whole):
+    snapshot = newest(whole)
+    assert snapshot.loss_scale == {} and "skipped" not in snapshot.history[0] and "skipped" not in snapshot.sums

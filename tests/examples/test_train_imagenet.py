@@ -220,6 +220,23 @@ def test_tf32_is_off_unless_asked_for_and_is_said(config_for, call):
     assert introduction(asked, packed, StandIn(), 1).endswith("on CuPy with TF32")
 
 
+def test_a_run_in_mixed_precision_is_resumed_evaluated_and_used(data, call, tmp_path, capsys):
+    run = ["train_imagenet", "--data", data, "--out", tmp_path, *SMALL, "--dtype", "mixed", "--epochs"]
+    assert call(*run, 1) == 0 and call(*run, 2, "--resume") == 0
+    kept = checkpoint.load(checkpoint.latest(tmp_path / "checkpoints"), xp=np)
+    assert {value.dtype.name for value in (kept.params | kept.velocity | kept.state).values()} == {"float32"}
+    assert kept.config["dtype"] == "mixed" and kept.history[-1]["loss_scale"] == kept.loss_scale["factor"]
+    out = capsys.readouterr().out
+    for program in (
+        ["evaluate", "--data", data, "--crops", 1, "--backend", "numpy"],
+        ["predict", data / "val/red/0.png"],
+    ):
+        assert call(*program, "--run", tmp_path) == 0
+    assert call(*run, 3, "--resume", "--dtype", "float32") == 2
+    assert "started with another dtype" in capsys.readouterr().err
+    assert "val loss" in out
+
+
 def test_the_help_fits_a_screen(call, capsys, monkeypatch):
     for columns in ("60", "80", "120"):
         monkeypatch.setenv("COLUMNS", columns)
