@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minialex import alexnet, network, train
+from minialex import alexnet, kernels, network, train
 from minialex.backend import get_backend
 from minialex.data.augment import COLORS
 from minialex.data.packed import Packed
@@ -47,6 +47,10 @@ def main(argv=None):
         check_out(args.out, args.resume)  # before anything is prepared, which may take hours
     warnings.filterwarnings("ignore", "overflow|invalid value|divide by zero", RuntimeWarning)  # the loss tells
     xp = get_backend(args.backend, tf32=args.tf32)
+    if args.kernels and xp is np:
+        raise UserError(
+            "--kernels are for a GPU with CuPy: leave it out, or --backend cupy, which tells what is missing"
+        )
     packed = open_data(args.data, workers=args.workers)
     packed = packed.first_classes(args.classes) if args.classes else packed
     config = configure(args, packed)
@@ -54,8 +58,9 @@ def main(argv=None):
     with alone_in(folder), compute_threads(args.threads) as pool:
         snapshot = first_snapshot(args, config, packed, folder, xp)
         layers, ops = for_backend(config.network().layers, xp, pool)
+        how = own_kernels() if config.kernels else {"ops": ops}
         print(f"{introduction(config, packed, xp, args.threads)}; everything goes to {folder}", flush=True)
-        record = train.Trainer(config, packed, snapshot, layers, folder, xp, ops).run()
+        record = train.Trainer(config, packed, snapshot, layers, folder, xp, **how).run()
     print(f"done: top-1 {record['val_top1']:.1%}, top-5 {record['val_top5']:.1%} on {len(packed.val):,} images")
     print(f"look at {folder / 'curves.png'} and {folder / 'conv1.png'}; checkpoints are in {folder / 'checkpoints'}")
 
@@ -111,6 +116,7 @@ def add_training(parser) -> None:
         default="float32",
         help="numbers it computes with (%(default)s); mixed: float16 in a step, float32 in sums and what is kept",
     )
+    how.add_argument("--kernels", action="store_true", help="our own CUDA kernels where there are some (untried yet)")
     how.add_argument("--tf32", action="store_true", help="factors of matrix products rounded to TF32: faster on a GPU")
 
 
@@ -159,20 +165,10 @@ def configure(args, packed: Packed) -> train.Config:
     name = args.data.resolve().name.removesuffix(".tar") if args.data else "toy"
     if len(packed.classes) < 2 or not len(packed.val):
         raise UserError(f"{name} needs two classes, and images of them in val/: it has {packed.classes}")
-    images = packed.index["fingerprint"]
     width = args.width or (1.0 if args.data else 0.25)
-    return train.Config(
-        name,
-        args.variant,
-        width,
-        packed.classes,
-        recipe,
-        args.seed,
-        args.dtype,
-        images,
-        packed.words,
-        args.tf32,
-    )
+    options = {"seed": args.seed, "dtype": args.dtype, "kernels": args.kernels, "tf32": args.tf32}
+    seen = {"images": packed.index["fingerprint"], "words": packed.words}
+    return train.Config(name, args.variant, width, packed.classes, recipe, **options, **seen)
 
 
 def changed(recipe: Recipe, args) -> Recipe:
@@ -209,8 +205,15 @@ def first_snapshot(args, config, packed, folder, xp):
 
 def introduction(config, packed, xp, threads) -> str:
     images, classes = len(packed.train), len(packed.classes)
-    machine = f"NumPy, {threads} threads" if xp is np else f"CuPy{' with TF32' if config.tf32 else ''}"
+    extras = [name for name, on in {"our kernels": config.kernels, "TF32": config.tf32}.items() if on]
+    gpu = f"CuPy with {' and '.join(extras)}" if extras else "CuPy"
+    machine = f"NumPy, {threads} threads" if xp is np else gpu
     return f"{config.variant} at width {config.width}, {images:,} images of {classes} classes, on {machine}"
+
+
+def own_kernels() -> dict:
+    """What a Trainer takes in place of array code: the table `fused`, and the kernels beside it."""
+    return {"ops": kernels.fused, "update": kernels.update, "preprocess": kernels.preprocess}
 
 
 def new_folder(parent: Path, name: str) -> Path:

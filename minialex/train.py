@@ -45,6 +45,7 @@ class Config:
     dtype: str = "float32"
     images: str = ""  # the fingerprint of the prepared data: `data` is its name, for people alone
     words: tuple[str, ...] = ()  # what the classes are called, for people too
+    kernels: bool = False  # our own CUDA kernels in place of the pairs that have one
     tf32: bool = False  # matrix products round their float32 factors, which is fast on a GPU
 
     def network(self) -> alexnet.Network:

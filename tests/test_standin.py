@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minialex import alexnet, gradcheck, network, ops, optim, train
+from minialex import alexnet, gradcheck, kernels, network, ops, optim, train
 from minialex.backend import to_numpy, xp_of
 from minialex.data import batches
 from minialex.data.augment import Augmentation
@@ -375,3 +375,16 @@ def test_a_run_and_its_resume_give_the_records_of_numpy(xp, packed, tmp_path):
     expected = run(np, "host", 2, start)
     run(xp, "device", 1, start)
     assert run(xp, "device", 2, resume) == expected
+
+
+def test_a_run_on_our_kernels_follows_numpy(xp, packed, tmp_path):
+    """With the table `fused` and the kernels beside it, emulated: the whole way from bytes to a trained network."""
+    config = train.Config("noise", "paper", 1 / 16, packed.classes, replace(RECIPES["small"], batch=4, epochs=1))
+    own = {"ops": kernels.fused, "update": kernels.update, "preprocess": kernels.preprocess}
+    records = []
+    for module, how in ((np, {}), (xp, own)):
+        snapshot = train.start(config, packed, xp=module)
+        folder = tmp_path / module.__name__
+        record = train.Trainer(config, packed, snapshot, config.network().layers, folder, module, **how).run()
+        records.append([record[key] for key in ("loss", "val_loss", "val_top1")])
+    np.testing.assert_allclose(records[1], records[0], rtol=1e-5)

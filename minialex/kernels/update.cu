@@ -1,7 +1,7 @@
 // The update rule of section 5, in place, the twin of minialex/optim.py.
 //
 // What limits it is memory: of each number w, v and g are read, w and v written, 20 bytes for six operations, and
-// nothing is used twice. As array expressions it is 56 bytes. Neighbouring threads have neighbouring numbers.
+// nothing is used twice. As array expressions it is 60 bytes. Neighbouring threads have neighbouring numbers.
 //
 // T: the type of gradients, float or half of it; ACC: of weights and velocities, which are float32 beside both.
 

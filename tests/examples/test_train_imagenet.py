@@ -25,7 +25,7 @@ from tests.examples.conftest import ROOT, SMALL
 from tests.strict_cupy import StandIn
 
 OPTIONS = "data classes workers variant width epochs batch lr seed dtype backend threads out resume".split()
-OPTIONS += "recipe bias-lr warm-up drop-after momentum decay color crops-per-draw tf32".split()
+OPTIONS += "recipe bias-lr warm-up drop-after momentum decay color crops-per-draw tf32 kernels".split()
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
 
 PROGRAM = ROOT / "examples" / "train_imagenet.py"
@@ -218,6 +218,10 @@ def test_tf32_is_off_unless_asked_for_and_is_said(config_for, call):
     packed = SimpleNamespace(train=range(24), classes="ab")
     assert introduction(plain, packed, StandIn(), 1).endswith("on CuPy")
     assert introduction(asked, packed, StandIn(), 1).endswith("on CuPy with TF32")
+    both = config_for("--tf32 --kernels")
+    assert both.plain()["kernels"] and introduction(both, packed, StandIn(), 1).endswith(
+        "on CuPy with our kernels and TF32"
+    )
 
 
 def test_a_run_in_mixed_precision_is_resumed_evaluated_and_used(data, call, tmp_path, capsys):
@@ -298,6 +302,7 @@ def mistakes(data, tmp_path):
         ("--out file", "cannot make"),
         ("--variant vgg", "invalid choice: 'vgg'"),
         ("--dtype float16", "invalid choice: 'float16'"),
+        ("--kernels --backend numpy", "--kernels are for a GPU with CuPy: leave it out, or --backend cupy"),
         ("--tf32", "TF32 needs a GPU of compute capability 8.0 with CuPy; here is none: leave --tf32 out"),
         ("--tf32 --dtype float64", "--tf32 is about products of float32: leave it out, or --dtype float64"),
         ("--backend torch", "invalid choice: 'torch'"),

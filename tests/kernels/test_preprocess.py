@@ -21,9 +21,10 @@ def test_agrees_with_the_array_code(xp, case, dtype):
     assert len(xp.downloads) == 1, "only what the test itself asked for comes to the host"
 
 
+@pytest.mark.parametrize("dtype", LIMITS)
 @pytest.mark.parametrize("central", [False, True])
-def test_in_float32_it_makes_the_bits_of_the_array_code(xp, central):
-    patches, how = center_patches(3, 227), {"noise": NOISE, "divisor": 1.1}
+def test_it_makes_the_bits_of_the_array_code(xp, central, dtype):
+    patches, how = center_patches(3, 227), {"noise": NOISE, "divisor": 1.1, "dtype": dtype}
     images = xp.asarray(IMAGES)
     ours = kernels.preprocess(Preprocessing(xp.asarray(MEAN), central), images, patches, **how)
     theirs = Preprocessing(MEAN, central).apply(IMAGES, patches, **how)

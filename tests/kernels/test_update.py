@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from minialex import kernels
+from minialex import alexnet, kernels, network, optim, train
+from minialex.backend import to_numpy
 from minialex.optim import Rates
 from tests.kernels.cases import LIMITS
 from tests.kernels.others import RATES, check_update, training
@@ -91,3 +92,18 @@ def test_where_one_does_not_fit_none_is_updated(xp):
 def test_numpys_arrays_are_refused():
     with pytest.raises(TypeError, match="update.cu need CuPy's arrays, got those of numpy"):
         kernels.update(*training("float32"), RATES)
+
+
+def test_a_training_step_with_it_is_one_with_the_array_code(xp):
+    net = alexnet.build("paper", classes=3, width=1 / 16)
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((2, *net.input_shape)).astype("float32"), np.array([0, 2])
+    results = []
+    for library, update in ((np, optim.update), (xp, kernels.update)):
+        params, state = network.init(net.layers, net.input_shape, np.random.default_rng(1), xp=library)
+        velocity, rng = optim.init_velocity(params), np.random.default_rng(2)
+        how = {"rates": Rates(0.1, 0.2), "rng": rng, "update": update}
+        train.step(net.layers, params, velocity, state, library.asarray(x), library.asarray(t), **how)
+        results.append({name: to_numpy(value) for name, value in params.items()})
+    ours, theirs = results
+    assert all(np.allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-6) for name in ours)
