@@ -54,7 +54,7 @@ def test_pairs_and_steps_agree_on_the_stand_in(module, monkeypatch, own):
 
 def test_every_pair_has_a_case(module):
     cases = module("gpu_parity").cases()
-    assert {name for name, _, _ in cases.values()} == set(vars(kernels.fused))
+    assert {name for name, _, _ in cases.values()} == set(vars(kernels.fused)) - {"dropout_mask"}
 
 
 def test_a_wrong_pair_is_told(module, monkeypatch):
