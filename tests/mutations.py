@@ -207,7 +207,12 @@ MUTATIONS = [  # (file, old, new, what it breaks)
     (CONV_KERNEL, "(w - KW) / SW + 1", "(w - KW) / SW + 2", "col2im: a window that covers the pixel is left out"),
     (CONV_KERNEL, "% H + top", "% H", "col2im: the padding left out"),
     (CONV_KERNEL, "sum[e] +=", "sum[e] =", "col2im: = for +="),
-    (CONV_KERNEL, "* W + w - left) * C + first + c] =", "* W + w - left) * C + c] =", "col2im: all into the first group"),
+    (
+        CONV_KERNEL,
+        "* W + w - left) * C + first + c] =",
+        "* W + w - left) * C + c] =",
+        "col2im: all into the first group",
+    ),
     (CONV_KERNEL, "int c = i % CG + first;", "int c = i % CG;", "the first group's bias for each"),
     (CONV_KERNEL, " + ACC(bias.at[e])", "", "bias left out"),
     (SOFTMAX_KERNEL, "exp(ACC(row[m]) - largest)", "exp(ACC(row[m]))", "no maximum subtracted"),
