@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minialex.ops import reference
+from minialex.ops import reference, softmax
 from minialex.ops.float16 import product, sum_dtype, wide
 from tests.ops.checks import as_tuple, generator, refuses
 
@@ -20,11 +20,13 @@ CASES = {
     "tanh": (reference.tanh, (normal(30, 5),), {}),
     "lrn": (reference.lrn, (normal(2, 3, 4, 8, scale=900),), {}),
     "lrn of small numbers": (reference.lrn, (normal(2, 3, 4, 8, scale=1e-3),), {"alpha": 1.0}),
+    "lrn of large ones": (reference.lrn, (normal(2, 3, 4, 8, scale=9000),), {"alpha": 1e-8}),
     "max_pool": (reference.max_pool, (normal(2, 17, 18, 3, scale=500),), {}),
     "dropout": (reference.dropout, (normal(40, 6),), {"mask": normal(40, 6, seed=1) > 0, "inverted": True}),
     "softmax": (reference.softmax_cross_entropy, (normal(60, 5000), np.arange(60) * 7), {}),
     "batchnorm": (reference.batchnorm, (normal(9, 24, 25, 2, scale=900, mean=300), normal(2), normal(2, seed=2)), {}),
     "mapnorm": (reference.mapnorm, (normal(2, 6, 5, 3, scale=900),), {}),
+    "mapnorm of large numbers": (reference.mapnorm, (normal(2, 6, 5, 3, scale=9000),), {"alpha": 1e-8}),
 }
 
 
@@ -48,6 +50,13 @@ def test_a_pair_is_as_exact_as_its_results_can_tell(pair, arrays, kwargs):
         assert got.dtype == ("float32" if want.ndim == 0 or (want.ndim == 1 and len(grads) > 1) else "float16")
         tolerance = 2e-6 if got.dtype == "float32" else 1e-3
         np.testing.assert_allclose(exact(got), want, rtol=0, atol=tolerance * np.abs(want).max())
+
+
+def test_probabilities_are_float32():
+    logits = normal(3, 5000)
+    p = softmax(logits)
+    assert p.dtype == "float32"
+    np.testing.assert_allclose(p, softmax(exact(logits)), rtol=1e-5)
 
 
 def test_running_statistics_stay_in_float32():
