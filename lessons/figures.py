@@ -31,7 +31,7 @@ def toy_set() -> Path:
 
 
 def imagenette_curves() -> Path:
-    """The learning curves of an hour on photographs, from its record."""
+    """The learning curves of a run on photographs, from its record."""
     result = json.loads((RESULTS / "imagenette224.json").read_text(encoding="utf-8"))
     path = FOLDER / "imagenette_curves.png"
     curves(result["history"], path)

@@ -15,23 +15,45 @@ import numpy as np
 
 from minialex.errors import UserError
 
+TF32_CAPABILITY = 80  # that of the first GPUs that have it, 8.0
 
-def get_backend(name: str) -> ModuleType:
+
+def get_backend(name: str, *, tf32: bool = False) -> ModuleType:
     """Return the array library called "numpy", "cupy", or "auto": CuPy where it works, NumPy otherwise.
 
-    Raises UserError where the name is none of these, or where CuPy is asked for and cannot be used: one line
-    that tells which of package, driver, device and compiler is missing, and what to do about it.
+    tf32: float32 matrix products round their factors to TF32's 10 bits of mantissa, which is several times as fast on
+    a GPU, for the whole program. Without it they do not, whatever CUPY_TF32 says: a run's config alone tells.
+
+    Raises UserError where the name is none of these, where TF32 cannot be had, or where CuPy is asked for and cannot be
+    used: one line that tells which of package, driver, device and compiler is missing, and what to do about it.
     """
     if name == "numpy":
-        return np
-    if name == "cupy":
+        xp = np
+    elif name == "cupy":
+        xp = _working_cupy()
+    elif name == "auto":
+        xp = _cupy_or_numpy()
+    else:
+        raise UserError(f'there is no backend "{name}": choose numpy, cupy or auto')
+    _use_tf32(xp, tf32)
+    return xp
+
+
+def _cupy_or_numpy() -> ModuleType:
+    try:
         return _working_cupy()
-    if name == "auto":
-        try:
-            return _working_cupy()
-        except UserError:
-            return np
-    raise UserError(f'there is no backend "{name}": choose numpy, cupy or auto')
+    except UserError:
+        return np
+
+
+def _use_tf32(xp: ModuleType, on: bool) -> None:
+    capability = "0" if xp is np else xp.cuda.Device().compute_capability  # "90" for 9.0
+    if on and int(capability) < TF32_CAPABILITY:
+        has = f"compute capability {int(capability) / 10}" if int(capability) else "none"
+        raise UserError(f"TF32 needs a GPU of compute capability 8.0 with CuPy; here is {has}: leave --tf32 out")
+    if xp is not np:
+        kinds = xp._core._routines_linalg
+        xp._core.set_compute_type("float32", kinds.COMPUTE_TYPE_TF32 if on else kinds.COMPUTE_TYPE_FP32)
 
 
 def xp_of(*arrays) -> ModuleType:
@@ -50,6 +72,15 @@ def to_numpy(array) -> np.ndarray:
     """Return `array` itself if it is NumPy's, otherwise a copy of it in host memory."""
     xp = xp_of(array)
     return array if xp is np else xp.asnumpy(array)
+
+
+def available_memory(xp: ModuleType) -> int | None:
+    """Bytes of the device's memory that this program has or can get; None on the host, which may promise more."""
+    if xp is np:
+        return None
+    pool = xp.get_default_memory_pool()  # what is in it is ours, used or not
+    total = xp.cuda.runtime.memGetInfo()[0] + pool.total_bytes()
+    return min(total, pool.get_limit() or total)  # a limit of 0 is none
 
 
 class Uploader:

@@ -15,6 +15,7 @@ from minialex import __version__, backend
 from minialex.errors import UserError
 
 GIB = 2**30
+CAPABILITY = (75, 76)  # the attributes of a device that tell its compute capability, as the driver numbers them
 
 
 def report() -> str:
@@ -94,7 +95,15 @@ def _device(driver: ctypes.CDLL, ordinal: int) -> str:
     driver.cuDeviceGet(ctypes.byref(handle), ordinal)
     driver.cuDeviceGetName(name, len(name), handle)
     driver.cuDeviceTotalMem_v2(ctypes.byref(size), handle)
-    return f"{ordinal}: {name.value.decode()}, {size.value / GIB:.1f} GiB"
+    major, minor = (_attribute(driver, attribute, handle) for attribute in CAPABILITY)
+    tf32 = "TF32 with --tf32" if 10 * major + minor >= backend.TF32_CAPABILITY else "no TF32"
+    return f"{ordinal}: {name.value.decode()}, {size.value / GIB:.1f} GiB, compute capability {major}.{minor}, {tf32}"
+
+
+def _attribute(driver: ctypes.CDLL, attribute: int, handle: ctypes.c_int) -> int:
+    value = ctypes.c_int()
+    driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, handle)
+    return value.value
 
 
 def _cache() -> str:

@@ -22,18 +22,18 @@ class Score:
 def evaluate(layers, params, state, batches: Iterable, *, ops: Ops = reference) -> Score:
     """The score of a network over batches of images x (N,H,W,C) and labels t (N,), in its testing form.
 
-    A smaller batch counts for as many images as it has. Raises ValueError where there is no batch.
+    A smaller batch counts for as many images as it has. A GPU is waited for once, at the end.
+    Raises ValueError where there is no batch.
     """
-    sums, count = [0.0, 0.0, 0.0], 0
+    sums, count = 0.0, 0
     for x, t in batches:
         logits, _ = network.forward(layers, params, x, state=state, train=False, ops=ops)
         loss, _ = ops.softmax_cross_entropy.forward(logits, t)
-        values = (loss * len(t), correct(logits, t, 1), correct(logits, t, 5))
-        sums = [total + float(value) for total, value in zip(sums, values, strict=True)]
+        sums += xp_of(loss).stack((loss * len(t), correct(logits, t, 1), correct(logits, t, 5))).astype("float64")
         count += len(t)
     if not count:
         raise ValueError("nothing to evaluate: there was no batch")
-    return Score(*(total / count for total in sums))
+    return Score(*(to_numpy(sums) / count).tolist())
 
 
 def probabilities(layers, params, state, batches: Iterable, *, ops: Ops = reference) -> tuple[np.ndarray, np.ndarray]:
@@ -77,10 +77,13 @@ def correct(logits, t, k: int):
 def hits(logits, t, k: int):
     """Which rows of logits (N,M), or of probabilities, have their label t (N,) among the k largest: bool (N,).
 
-    Of equal ones the earlier class comes first, on any backend.
+    Of equal ones the earlier class comes first, and a NaN is never among them. It is counted how many classes do not
+    come after the label's: sorting them would take longer, and make the host wait for a GPU.
     """
-    best = xp_of(logits).argsort(-logits, axis=1, kind="stable")[:, :k]  # (N,k)
-    return (best == t[:, None]).any(axis=1)
+    classes = xp_of(logits).arange(logits.shape[1])
+    label = logits[xp_of(logits).arange(len(t)), t][:, None]  # (N,1)
+    after = (logits < label) | ((logits == label) & (classes >= t[:, None]))  # itself too
+    return (~after).sum(axis=1) < k
 
 
 def features(layers, params, state, batches: Iterable, *, ops: Ops = reference) -> Iterator:

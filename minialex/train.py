@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from minialex import alexnet, checkpoint, figures, health, network, optim
-from minialex.backend import to_numpy
+from minialex import alexnet, checkpoint, figures, health, memory, network, optim
+from minialex.backend import available_memory, to_numpy
 from minialex.checkpoint import Snapshot
-from minialex.data.batches import Batches, test_batches, train_batches
+from minialex.data.batches import BYTES_AHEAD, Batches, test_batches, train_batches
 from minialex.data.packed import IMAGE, Packed, Subset
 from minialex.data.preprocess import Preprocessing
-from minialex.errors import RunError, Stopped, UserError
+from minialex.errors import RunError, Stopped, UserError, one_line
 from minialex.evaluate import correct, evaluate
 from minialex.files import write_atomically
 from minialex.ops import Ops, reference
@@ -45,6 +45,7 @@ class Config:
     dtype: str = "float32"
     images: str = ""  # the fingerprint of the prepared data: `data` is its name, for people alone
     words: tuple[str, ...] = ()  # what the classes are called, for people too
+    tf32: bool = False  # matrix products round their float32 factors, which is fast on a GPU
 
     def network(self) -> alexnet.Network:
         return alexnet.build(self.variant, classes=len(self.classes), width=self.width)
@@ -91,8 +92,10 @@ def step(
     grads = network.backward(layers, used, caches, dlogits, ops=ops)
     if not check(loss, logits, grads):
         return loss, logits, state
+    state = network.update_state(layers, state, caches)
+    del caches, used  # the update needs memory, too
     optim.update(params, velocity, unscale(grads, scale, params), rates)
-    return loss, logits, network.update_state(layers, state, caches)
+    return loss, logits, state
 
 
 def start(config: Config, packed: Packed, *, xp) -> Snapshot:
@@ -165,10 +168,35 @@ class Trainer:
     def run(self) -> dict:
         """Train to the last epoch and return its record.
 
-        Raises RunError at a loss that is no number, and Stopped at Ctrl-C or SIGTERM, when the step is done and saved.
+        Raises UserError where a step does not fit the device's memory, RunError at a loss that is no number or where
+        memory runs out all the same, and Stopped at Ctrl-C or SIGTERM, when the step is done and saved.
         """
-        now, recipe, images = self.snapshot, self.config.recipe, len(self.packed.train)
+        self._check_memory()
         self._open_folder()
+        try:
+            return self._train()
+        except MemoryError as error:
+            what = one_line(error)
+        if self.snapshot.step:  # whatever the step had is given back by now, and nothing of it was done
+            self._save()
+        raise self._out_of_memory(what)
+
+    def _check_memory(self) -> None:
+        """With the reference pairs, on which a look at a run's health runs whatever its steps run on."""
+        net, now, available = self.config.network(), self.snapshot, available_memory(self.xp)
+        if available is not None:
+            how = {"dtype": self.config.precision().activations, "beside": BYTES_AHEAD}
+            need = memory.estimate(net.layers, now.params, now.state, net.input_shape, **how)
+            memory.check_fits(need, self.config.recipe.batch, available)
+
+    def _out_of_memory(self, what: str) -> RunError:
+        batch, saved = self.config.recipe.batch, checkpoint.latest(self.folder / "checkpoints")
+        less = f"--batch {batch // 2}, which needs about half" if batch > 1 else "a smaller --width"
+        again = f"; or, if another program had that memory, --resume goes on from {saved}" if saved else ""
+        return RunError(f"out of memory at a batch of {batch} ({what}): start anew with {less}{again}")
+
+    def _train(self) -> dict:
+        now, recipe, images = self.snapshot, self.config.recipe, len(self.packed.train)
         done = now.epoch * images + now.step * recipe.batch
         with _signals() as caught, tqdm(total=recipe.epochs * images, initial=done, unit="img", disable=None) as bar:
             while now.epoch < recipe.epochs:

@@ -26,6 +26,8 @@ LINEAR = "minialex/ops/linear.py"
 ACTIVATIONS = "minialex/ops/activations.py"
 LRN = "minialex/ops/lrn.py"
 POOL = "minialex/ops/pool.py"
+LRN_KERNEL = "minialex/kernels/lrn.cu"
+POOL_KERNEL = "minialex/kernels/pool.cu"
 DROPOUT = "minialex/ops/dropout.py"
 SOFTMAX = "minialex/ops/softmax.py"
 BATCHNORM = "minialex/ops/batchnorm.py"
@@ -77,12 +79,12 @@ MUTATIONS = [  # (file, old, new, what it breaks)
         "forward: groups crossed",
     ),
     (CONV, "for array in (x, W, dy))", "for array in (x, W[..., ::-1], dy))", "backward: groups crossed"),
-    (CONV, "concatenate(dW, axis=3)", "concatenate(dW[::-1], axis=3)", "dW of the groups crossed"),
-    (CONV, "concatenate(dx, axis=3)", "concatenate(dx[::-1], axis=3)", "dx of the groups crossed"),
+    (CONV, "_join(dW, axis=3)", "_join(dW[::-1], axis=3)", "dW of the groups crossed"),
+    (CONV, "_join(dx, axis=3)", "_join(dx[::-1], axis=3)", "dx of the groups crossed"),
     (CONV, "y += b", "y += b[::-1]", "bias from the wrong map"),
-    (CONV, "dy.sum(axis=0)", "dy.sum(axis=1)[:OC]", "bias gradient from the wrong axis"),
-    (CONV, "dy.sum(axis=0)", "dy[: len(dy) // len(x)].sum(axis=0)", "bias gradient without the batch sum"),
-    (CONV, "(rows.T @ dyg)", "(rows.T @ dyg / len(x))", "dW averaged over the batch"),
+    (CONV, "OC).sum(axis=1).sum(axis=0)", "OC)[:, 0].sum(axis=0)", "bias gradient of the first position alone"),
+    (CONV, "OC).sum(axis=1).sum(axis=0)", "OC).sum(axis=1)[0]", "bias gradient without the batch sum"),
+    (CONV, "pad).T @ dyg)", "pad).T @ dyg / len(x))", "dW averaged over the batch"),
     (CONV, "@ Wg.reshape(-1, OC // groups)  #", "@ Wg[::-1, ::-1].reshape(-1, OC // groups)  #", "kernel flipped"),
     (CONV, "pair(stride), pad_pairs(pad)", "pair(stride), pad_pairs(pad)[::-1]", "pads of the two axes swapped"),
     (
@@ -182,6 +184,19 @@ MUTATIONS = [  # (file, old, new, what it breaks)
     ),
     (POOL, "kernel=3, stride=2", "kernel=2, stride=2", "default kernel"),
     (POOL, "<= 256", "<= 512", "places that a byte cannot hold are accepted"),
+    (LRN_KERNEL, "d <= N / 2", "d < N / 2", "window one map too short"),
+    (LRN_KERNEL, "c + d >= 0 && ", "", "window reaches into the pixel before"),
+    (LRN_KERNEL, " && c + d < C", "", "window reaches into the pixel after"),
+    (LRN_KERNEL, "root * sqrt(root)", "root", "1/2 for 3/4"),
+    (LRN_KERNEL, "direct[i] / s;", "direct[i];", "beta for beta + 1"),
+    (LRN_KERNEL, "direct[i] - 2 *", "direct[i] + 2 *", "sign of the gradient through s"),
+    (LRN_KERNEL, "window_sum(xs, q, i, C)", "xs[i] * q[i]", "cross-terms dropped"),
+    (POOL_KERNEL, "b == b && !(a <= b)", "a > b", "a NaN is hidden"),
+    (POOL_KERNEL, "!(a <= b)", "!(a < b)", "wrong tie: the last maximum"),
+    (POOL_KERNEL, "u * KW + v;", "u * KH + v;", "place: KH for KW"),
+    (POOL_KERNEL, "(h - KH) / SH + 1", "(h - KH) / SH + 2", "a window that covers the pixel is left out"),
+    (POOL_KERNEL, "(w - ow * SW)", "(w - ow * SH)", "strides of the two axes swapped"),
+    (POOL_KERNEL, "sum[e] +=", "sum[e] =", "= for +="),
     (DROPOUT, "factor / (1.0 - p)", "factor / p", "inverted: scale 1/p"),
     (
         DROPOUT,

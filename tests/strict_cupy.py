@@ -8,11 +8,17 @@ and what CuPy does at a cost that nobody sees:
   (a[:] = numpy_array), which CuPy would copy to the device without a word;
 - NumPy functions on its arrays, iteration over them, np.asarray(a): copies to the host in disguise;
 - a Python int above the largest int64 beside an array: CuPy 14 overflows, at least in comparisons (its issue
-  9753), where it takes numpy.uint64.
+  9753), where it takes numpy.uint64;
+- a matrix product of arrays with more than two axes, which CuPy copies, casts up and computes without TF32.
 
-Copies that are asked for are made and noted, as lists of shapes: `uploads` (array, asarray) and `downloads`
-(asnumpy, get, tolist; also float, int and bool of a single number, and indexing by a boolean array: each
-makes the host wait for the device).
+What is allowed and has its price is noted:
+
+- `uploads`, shapes: copies to the device (array, asarray);
+- `downloads`, shapes: copies to the host (asnumpy, get, tolist; also float, int and bool of a single number, and
+  indexing by a boolean array), for each of which the host waits;
+- `waits`, names: other functions for which the host waits (all that sorts, as Thrust does, or counts results);
+- `unordered`, names: functions that add by atomics, in an order that timing decides;
+- `launches`, names: whatever is work for the device, so that more work for more images shows.
 
 To make cupy_names.txt anew, in an environment of its own (importing CuPy needs no GPU):
 
@@ -25,21 +31,35 @@ import operator
 import re
 import sys
 from contextlib import nullcontext
+from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+
+from tests.emulation.raw_module import RawModule
 
 NAMES_FILE = Path(__file__).with_name("cupy_names.txt")
 SUBMODULES = ("linalg", "lib", "lib.stride_tricks")
 CUDA = (  # what there is of cupy.cuda here
     "Device Event Event.synchronize Stream Stream.record Stream.synchronize Stream.wait_event "
-    "alloc_pinned_memory get_current_stream"
+    "alloc_pinned_memory get_current_stream runtime.memGetInfo"
 ).split()
 UPLOADING = {"array", "asarray", "asanyarray", "ascontiguousarray"}  # these take what is on the host
 ARRAY_ARGUMENTS = {"a", "b", "x", "y", "x1", "x2", "arr", "array", "ary", "condition"}
 SCALARS = (bool, int, float, np.generic, type(None))
 DOWNLOADING = {"get", "item", "tolist"}
+WAITING = set(
+    "argpartition argsort argwhere array_equal bincount choose compress extract flatnonzero histogram lexsort msort "
+    "nonzero partition put sort sort_complex unique".split()
+)
+UNORDERED = {"add.at", "subtract.at", "bincount", "histogram"}
+PRODUCTS = {"matmul", "dot"}
+VIEWS = set(
+    "asarray broadcast_to empty empty_like expand_dims moveaxis ravel reshape rollaxis sliding_window_view split "
+    "squeeze swapaxes transpose view".split()
+)
 
 
 def load_names():
@@ -61,9 +81,11 @@ class StandIn:
     def __init__(self, prefix="", root=None):
         self.prefix, self.root = prefix, root or self
         self.__name__ = "strict_cupy"
-        self.uploads, self.downloads = [], []
+        self.uploads, self.downloads, self.waits, self.unordered, self.launches = [], [], [], [], []
         self.ndarray = Array
         self.cuda = Cuda()
+        self.pool = SimpleNamespace(total_bytes=lambda: 0, get_limit=lambda: 0)
+        self.RawModule = partial(RawModule, self)
 
     def __getattr__(self, name):
         name = self.prefix + name
@@ -78,6 +100,19 @@ class StandIn:
 
     def asnumpy(self, a, *, order="C"):
         return a.get(order=order)
+
+    def get_default_memory_pool(self):
+        return self.pool
+
+    def note(self, name):
+        """Write down what a function costs beside its arithmetic."""
+        last = name.rpartition(".")[2]
+        if last in WAITING:
+            self.waits.append(name)
+        if name in UNORDERED:
+            self.unordered.append(name)
+        if last not in VIEWS:
+            self.launches.append(name)
 
 
 class Function:
@@ -97,7 +132,13 @@ class Function:
         names = chain(NAMES[self.name] or (), repeat(""))  # *args have none
         args = [self.argument(name, value) for name, value in zip(names, args, strict=False)]
         kwargs = {name: self.argument(name, value) for name, value in kwargs.items()}
-        return wrap(self.xp, self.function(*args, **kwargs))
+        if self.name in PRODUCTS:
+            check_product(*args[:2])
+        self.xp.note(self.name)
+        result = self.function(*args, **kwargs)
+        if self.name in ("empty", "empty_like"):
+            result.view("uint8")[...] = 255  # NaN, where numbers are: who reads before writing shall see it
+        return wrap(self.xp, result)
 
     def argument(self, name, value):
         if self.name in UPLOADING and name in ARRAY_ARGUMENTS | {"obj"} and not isinstance(value, Array):
@@ -137,9 +178,12 @@ class Array:
         key = self.key(key)
         if any(isinstance(part, np.ndarray) and part.dtype.kind == "b" for part in key):
             self.xp.downloads.append(())  # CuPy must fetch how many entries are chosen
+        if any(isinstance(part, np.ndarray) for part in key):
+            self.xp.note("take")
         return Array(self.xp, np.asarray(self.a[key]))
 
     def __setitem__(self, key, value):
+        self.xp.note("setitem")
         self.a[self.key(key)] = self.operand(value)
 
     def __getattr__(self, method):
@@ -156,6 +200,7 @@ class Array:
                 return np.array(self.a, order="C") if method == "get" else getattr(self.a, method)()
             args = [unwrap(self.xp, value) for value in args]
             kwargs_ = {keyword: unwrap(self.xp, value) for keyword, value in kwargs.items()}
+            self.xp.note(method)
             return wrap(self.xp, getattr(self.a, method)(*args, **kwargs_))
 
         return call
@@ -201,6 +246,7 @@ class Cuda:
 
     def __init__(self):
         self.Stream, self.current = Stream, Stream()
+        self.runtime = SimpleNamespace(memGetInfo=lambda: (80 * 2**30, 80 * 2**30))  # bytes free, and in all
 
     def Device(self):
         return nullcontext()
@@ -248,19 +294,19 @@ class Event:
 
 def add_operators(cls):
     for name in "add sub mul truediv floordiv mod pow matmul and_ or_ xor lshift rshift".split():
-        function = product if name == "matmul" else getattr(operator, name)
+        function = getattr(operator, name)
         name = name.rstrip("_")
-        setattr(cls, f"__{name}__", lambda s, o, f=function: wrap(s.xp, f(s.a, s.operand(o))))
-        setattr(cls, f"__r{name}__", lambda s, o, f=function: wrap(s.xp, f(s.operand(o), s.a)))
+        setattr(cls, f"__{name}__", lambda s, o, f=function: compute(s, f, s.a, s.operand(o)))
+        setattr(cls, f"__r{name}__", lambda s, o, f=function: compute(s, f, s.operand(o), s.a))
         if name != "matmul":  # CuPy has no __imatmul__
             in_place = getattr(operator, f"i{name}")
-            setattr(cls, f"__i{name}__", lambda s, o, f=in_place: Array(s.xp, f(s.a, s.operand(o))))
+            setattr(cls, f"__i{name}__", lambda s, o, f=in_place: compute(s, f, s.a, s.operand(o)))
     for name in "lt le eq ne gt ge".split():
         function = getattr(operator, name)
-        setattr(cls, f"__{name}__", lambda s, o, f=function: wrap(s.xp, f(s.a, s.operand(o))))
+        setattr(cls, f"__{name}__", lambda s, o, f=function: compute(s, f, s.a, s.operand(o)))
     for name in "neg pos abs invert".split():
         function = getattr(operator, name)
-        setattr(cls, f"__{name}__", lambda s, f=function: wrap(s.xp, f(s.a)))
+        setattr(cls, f"__{name}__", lambda s, f=function: compute(s, f, s.a))
     cls.__hash__ = None
 
 
@@ -271,6 +317,15 @@ def product(a, b):
     return a @ b
 
 
+def compute(array, function, *operands):
+    """What an operator of NumPy's arrays gives, on the device of `array`."""
+    if function is operator.matmul:
+        check_product(*operands)
+        function = product
+    array.xp.note("operator")
+    return wrap(array.xp, function(*operands))
+
+
 add_operators(Array)
 
 
@@ -279,6 +334,12 @@ def check_keywords(name, kwargs):
     for keyword in kwargs:
         if keyword not in allowed and "**kwargs" not in allowed:
             raise TypeError(f"cupy's {name} has no argument {keyword!r}")
+
+
+def check_product(*factors):
+    if any(np.ndim(factor) > 2 for factor in factors):
+        shapes = " and ".join(str(np.shape(factor)) for factor in factors)
+        raise TypeError(f"a product of {shapes} is one of many small ones: reshape to two axes, for one of the batch")
 
 
 def unwrap(xp, value):

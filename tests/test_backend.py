@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from minialex import backend
-from minialex.backend import driver_version, get_backend, to_numpy, xp_of
+from minialex.backend import available_memory, driver_version, get_backend, to_numpy, xp_of
 from minialex.errors import UserError
 
 ROOT = Path(__file__).parent.parent
@@ -22,8 +22,10 @@ class FakeRuntimeError(RuntimeError):
     """Stands for cupy.cuda.runtime.CUDARuntimeError."""
 
 
-def fake_cupy(*, built_for=13020, devices=1, factor=2):
+def fake_cupy(*, built_for=13020, devices=1, factor=2, capability="90"):
     """A cupy; `devices` and `factor` (what its kernel really multiplies by) may be errors to raise."""
+    products = {"float32": "TBD"}
+    kinds = SimpleNamespace(COMPUTE_TYPE_FP32="FP32", COMPUTE_TYPE_TF32="TF32")
 
     def device_count():
         if isinstance(devices, Exception):
@@ -39,7 +41,12 @@ def fake_cupy(*, built_for=13020, devices=1, factor=2):
         runtimeGetVersion=lambda: built_for, getDeviceCount=device_count, CUDARuntimeError=FakeRuntimeError
     )
     return SimpleNamespace(
-        cuda=SimpleNamespace(runtime=runtime), ElementwiseKernel=kernel, arange=np.arange, asnumpy=np.asarray
+        cuda=SimpleNamespace(runtime=runtime, Device=lambda: SimpleNamespace(compute_capability=capability)),
+        ElementwiseKernel=kernel,
+        arange=np.arange,
+        asnumpy=np.asarray,
+        products=products,
+        _core=SimpleNamespace(set_compute_type=products.__setitem__, _routines_linalg=kinds),
     )
 
 
@@ -131,6 +138,40 @@ def test_a_broken_installation_is_told_from_a_missing_one(machine, monkeypatch, 
 def test_a_working_cupy_is_returned(machine, name, built_for):
     cupy = machine(driver=(13, 0), cupy=fake_cupy(built_for=built_for))
     assert get_backend(name) is cupy
+
+
+@pytest.mark.parametrize("name", ["cupy", "auto"])
+def test_products_are_of_float32_unless_tf32_is_asked_for(machine, name):
+    cupy = machine(cupy=fake_cupy())
+    for tf32 in (False, True, False):
+        assert get_backend(name, tf32=tf32) is cupy
+        assert cupy.products == {"float32": "TF32" if tf32 else "FP32"}
+
+
+@pytest.mark.parametrize(
+    "name, cupy, told",
+    [
+        ("cupy", fake_cupy(capability="75"), "here is compute capability 7.5: leave --tf32 out"),
+        ("auto", None, "here is none: leave --tf32 out"),
+        ("numpy", fake_cupy(), "here is none: leave --tf32 out"),
+    ],
+)
+def test_tf32_where_there_is_none_is_a_user_error(machine, name, cupy, told):
+    machine(cupy=cupy)
+    with pytest.raises(UserError, match=told):
+        get_backend(name, tf32=True)
+    get_backend(name)
+    assert cupy is None or cupy.products["float32"] != "TF32"
+
+
+@pytest.mark.parametrize("limit, expected", [(0, 70), (65, 65), (99, 70)])
+def test_the_memory_that_a_program_can_have(limit, expected):
+    """What is free on the device, and what CuPy's pool holds for the program already, up to the pool's limit."""
+    pool = SimpleNamespace(total_bytes=lambda: 20, get_limit=lambda: limit)
+    runtime = SimpleNamespace(memGetInfo=lambda: (50, 80))
+    cupy = SimpleNamespace(get_default_memory_pool=lambda: pool, cuda=SimpleNamespace(runtime=runtime))
+    assert available_memory(cupy) == expected
+    assert available_memory(np) is None
 
 
 def test_numpy_never_asks_for_cupy(machine):

@@ -62,7 +62,7 @@ def test_the_report_outlives_whatever_is_broken(monkeypatch):
 class FakeDriver:
     """libcuda with two devices."""
 
-    devices = ((b"NVIDIA H100 80GB HBM3", 80 * 2**30), (b"Tesla T4", 15 * 2**30))
+    devices = ((b"NVIDIA H100 80GB HBM3", 80 * 2**30, (9, 0)), (b"Tesla T4", 15 * 2**30, (7, 5)))
 
     def cuInit(self, flags):
         return 0
@@ -87,6 +87,10 @@ class FakeDriver:
         pointer._obj.value = self.devices[handle.value][1]
         return 0
 
+    def cuDeviceGetAttribute(self, pointer, attribute, handle):
+        pointer._obj.value = self.devices[handle.value][2][{75: 0, 76: 1}[attribute]]
+        return 0
+
 
 def test_devices_and_the_extra_to_install_are_told_without_cupy(monkeypatch):
     monkeypatch.setattr(backend, "cuda_driver", lambda: FakeDriver())
@@ -94,7 +98,10 @@ def test_devices_and_the_extra_to_install_are_told_without_cupy(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     rows = table()
     assert rows["NVIDIA driver"] == ["CUDA 13.0"]
-    assert rows["GPU"] == ["0: NVIDIA H100 80GB HBM3, 80.0 GiB", "1: Tesla T4, 15.0 GiB"]
+    assert rows["GPU"] == [
+        "0: NVIDIA H100 80GB HBM3, 80.0 GiB, compute capability 9.0, TF32 with --tf32",
+        "1: Tesla T4, 15.0 GiB, compute capability 7.5, no TF32",
+    ]
     assert rows["backend"] == ['NumPy only. CuPy is not installed: pip install "minialex[cuda13]"']
 
 

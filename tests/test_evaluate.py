@@ -43,6 +43,12 @@ def test_of_equal_logits_the_earlier_class_comes_first():
         assert int(correct(logits, np.array([labels[place] for labels in first]), 1)) == (50 if place == 0 else 0)
 
 
+def test_a_nan_is_never_right():
+    logits = np.array([[np.nan, 1, 2], [1, np.nan, 2], [np.nan] * 3])
+    assert correct(logits, np.array([0, 1, 2]), 2) == 0
+    assert correct(logits, np.array([1, 2, 0]), 1) == 0, "nor does it come after any"
+
+
 def test_constant_logits_are_not_all_right():
     t = np.arange(40) % 20
     for value in (0.0, -3.5):

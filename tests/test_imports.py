@@ -31,7 +31,8 @@ data -> parallel
 checkpoint -> parallel
 recipes -> parallel
 network -> health -> train
-backend -> precision -> train
+network -> memory -> train
+backend -> precision -> memory
 data -> figures -> train
 network -> figures
 network -> interop

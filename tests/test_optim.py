@@ -1,14 +1,14 @@
 """The update rule of section 5 by hand, and the schedules."""
 
+import tracemalloc
 from math import inf
 
 import numpy as np
 import pytest
 
 from minialex import optim
-from minialex.optim import Plateau, Rates, Steps
-
-BLOCK = 1 << 16
+from minialex.optim import BLOCK, Plateau, Rates, Steps
+from tests.strict_cupy import StandIn
 
 
 def one(value, axes=2):
@@ -108,6 +108,32 @@ def test_an_update_that_would_be_lost_is_refused(w, v):
 def test_another_shape_is_refused(v, g):
     with pytest.raises(ValueError, match=r"p.slope has shape \(2,\): it needs a velocity and a gradient so"):
         optim.update({"p.slope": np.ones(2)}, {"p.slope": np.ones(v)}, {"p.slope": np.ones(g)}, Rates(1.0, 1.0))
+
+
+def test_where_memory_runs_out_nothing_has_been_updated(monkeypatch):
+    def full(array):
+        raise MemoryError
+
+    w, v = two_layers(1.0), two_layers(3.0)
+    monkeypatch.setattr(np, "empty_like", full)
+    with pytest.raises(MemoryError):
+        optim.update(w, v, two_layers(2.0), Rates(0.1, 0.1))
+    assert all((w[name] == 1).all() and (v[name] == 3).all() for name in w)
+
+
+def test_what_an_update_takes_is_as_large_as_the_largest_parameter():
+    xp = StandIn()
+    w, v, g = ({"a.W": xp.ones((100, 99)), "b.W": xp.ones((50, 50))} for _ in range(3))
+    tracemalloc.start()
+    optim.update(w, v, g, Rates(0.1, 0.1))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 9900 * 8 <= peak < 9900 * 8 + 10_000
+
+
+def test_nothing_to_update_is_no_error():
+    optim.update({}, {}, {}, Rates(0.1, 0.1))
+    optim.update(one(1.0), one(0.0), one(1.0), Rates(0.1, 0.1, layers={"": None}))
 
 
 # Schedules

@@ -1,5 +1,6 @@
 """Every op, every network and a training step run on the strict stand-in for CuPy, to NumPy's very bits."""
 
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,11 @@ import pytest
 
 from minialex import alexnet, gradcheck, network, ops, optim, train
 from minialex.backend import to_numpy, xp_of
+from minialex.data import batches
+from minialex.data.augment import Augmentation
 from minialex.data.packed import Packed
+from minialex.data.preprocess import Preprocessing
+from minialex.evaluate import evaluate
 from minialex.ops import reference
 from minialex.ops.float16 import sum_dtype, wide
 from minialex.recipes import RECIPES
@@ -113,6 +118,32 @@ def test_ints_that_overflow_in_cupy(xp):
             use()
 
 
+def test_products_of_more_than_two_axes_are_refused(xp):
+    a, b = xp.ones((2, 3, 4)), xp.ones((4, 5))
+    assert (b.T @ b).shape == (5, 5) and xp.dot(b.T, b).shape == (5, 5)
+    for multiply in (lambda: a @ b, lambda: b.T @ a.transpose(0, 2, 1), lambda: xp.matmul(a, b), lambda: xp.dot(a, b)):
+        with pytest.raises(TypeError, match="reshape to two axes"):
+            multiply()
+
+
+def test_what_makes_the_host_wait_or_adds_in_any_order_is_written_down(xp):
+    a = xp.arange(6)
+    a.argsort(), xp.sort(a), xp.unique(a), xp.nonzero(a), xp.bincount(a)
+    assert xp.waits == ["argsort", "sort", "unique", "nonzero", "bincount"]
+    xp.add.at(a, xp.asarray([0, 0]), 1)
+    assert xp.unordered == ["bincount", "add.at"] and xp.downloads == []
+
+
+def test_work_for_the_device_is_counted_and_views_are_none(xp):
+    a = xp.ones((4, 6))
+    views = a.reshape(-1)[3:].reshape(3, 7).T, xp.split(a, 2, axis=1)
+    assert views and len(xp.launches) == 1
+    a *= 2
+    a[:2] = -a[2:]
+    a[xp.arange(2)].sum(axis=0)
+    assert len(xp.launches) == 7
+
+
 def test_views_share_memory_and_sums_stay_on_the_device(xp):
     a = xp.zeros((3, 4), dtype="float32")
     a[1:, ::2] += 2
@@ -177,10 +208,10 @@ def test_a_pair_gives_the_bits_of_numpy(xp, pair, arrays, kwargs, dtype):
 
     arrays_, kwargs_ = [on(xp, a) for a in arrays], {name: on(xp, value) for name, value in kwargs.items()}
     dy_ = on(xp, dy)
-    uploads, downloads = list(xp.uploads), list(xp.downloads)
+    before = len(costs(xp))
     y_, cache_ = pair.forward(*arrays_, **kwargs_)
     grads_ = pair.backward(dy_, cache_)
-    assert xp.uploads == uploads and xp.downloads == downloads, "data crossed between host and device"
+    assert costs(xp)[before:] == []
 
     grads, grads_ = ((value if isinstance(value, tuple) else (value,)) for value in (grads, grads_))
     for ours, numpys in zip((y_, *grads_), (y, *grads), strict=True):
@@ -199,20 +230,21 @@ def test_masks_and_softmax_and_gradcheck_run_on_it(xp):
 
 
 def training_steps(net, x, t, xp, steps=2):
-    """Parameters, state, losses, and what crossed between host and device in each step; x and t are on xp."""
+    """Parameters, state, losses, and the costs of the steps; x and t are on xp."""
     params, state = network.init(net.layers, net.input_shape, generator(0, INIT), xp=xp)
-    velocity, crossings, losses = optim.init_velocity(params), [], []
+    velocity, paid, losses = optim.init_velocity(params), [], []
     rates = optim.Rates(weights=0.01, biases=0.02, bias_decay=0.0)
     for step in range(steps):
-        before, rng = len(crossed(xp)), generator(0, DROPOUT, 0, step)
+        before, rng = len(costs(xp)), generator(0, DROPOUT, 0, step)
         loss, _, state = train.step(net.layers, params, velocity, state, x, t, rates=rates, rng=rng)
-        crossings += crossed(xp)[before:]
+        paid += costs(xp)[before:]
         losses.append(float(loss))
-    return params, state, losses, crossings
+    return params, state, losses, paid
 
 
-def crossed(xp):
-    return [*xp.uploads, *xp.downloads] if isinstance(xp, StandIn) else []
+def costs(xp):
+    """What a step should have none of: copies between host and device, waits, additions in any order."""
+    return [*xp.uploads, *xp.downloads, *xp.waits, *xp.unordered] if isinstance(xp, StandIn) else []
 
 
 @pytest.mark.parametrize("variant", alexnet.VARIANTS)
@@ -221,9 +253,9 @@ def test_a_network_trains_to_the_bits_of_numpy(xp, variant):
     x, t = (50 * normal(2, *net.input_shape)).astype("float32"), np.array([3, 0])
     params, state, losses, _ = training_steps(net, x, t, np)
     x_, t_ = xp.asarray(x), xp.asarray(t)
-    params_, state_, losses_, crossings = training_steps(net, x_, t_, xp)
+    params_, state_, losses_, paid = training_steps(net, x_, t_, xp)
 
-    assert crossings == [], "nothing crosses in a step: the loss waits until it is asked for"
+    assert paid == [], "the loss waits until it is asked for"
     assert losses_ == losses and np.isfinite(losses).all()
     assert list(params_) == list(params) and list(state_) == list(state)
     for name, value in (params | state).items():
@@ -262,9 +294,9 @@ def test_a_step_of_a_run_waits_for_the_device_once(xp, packed, tmp_path):
     snapshot = train.start(config, packed, xp=xp)
     trainer = train.Trainer(config, packed, snapshot, config.network().layers, tmp_path, xp)
     x, t = xp.asarray(normal(2, 224, 224, 3).astype("float32")), xp.asarray(np.array([2, 0]))
-    before = len(xp.downloads)
+    before = len(costs(xp))
     loss, right = trainer._step(x, t)
-    assert xp.downloads[before:] == [(2,)], "its loss and how many were right, together"
+    assert costs(xp)[before:] == [(2,)], "its loss and how many were right, together"
     assert loss > 0 and right in (0, 1, 2)
 
 
@@ -280,6 +312,47 @@ def test_so_does_one_in_mixed_precision_whether_it_fits_or_not(xp, packed, tmp_p
             trainer._step(x, t)
         assert (xp.uploads[before[0] :], xp.downloads[before[1] :]) == ([], [(3,)]), "and the sum of its gradients"
     assert snapshot.sums == {"skipped": 1}
+
+
+def test_a_validation_waits_for_the_device_once(xp, packed, tmp_path):
+    config = train.Config("noise", "bn", 1 / 16, packed.classes, replace(RECIPES["small"], batch=2))
+    snapshot = train.start(config, packed, xp=xp)
+    trainer = train.Trainer(config, packed, snapshot, config.network().layers, tmp_path, xp)
+    three = list(trainer._batches(batches.test_batches, packed.val))
+    before = len(costs(xp))
+    evaluate(trainer.layers, snapshot.params, snapshot.state, three)
+    assert len(three) == 3 and costs(xp)[before:] == [(3,)], "loss, top-1 and top-5, together"
+
+
+def training_batch(xp, packed, batch):
+    """The first batch of so many, with all that varies images."""
+    augmentation = Augmentation(color="stdev", divisor=1.1)
+    options = {"seed": 0, "epoch": 0, "augmentation": augmentation, "covariance": np.eye(3)}
+    preprocessing = Preprocessing(packed.mean)
+    made = batches.train_batches(packed.train, preprocessing, size=224, batch=batch, xp=xp, **options)
+    with closing(made):
+        return next(made)
+
+
+def test_more_images_are_no_more_launches(packed):
+    """Neither in the making of a batch nor in a step: both take the whole batch at once."""
+    counts = {}
+    for batch in (2, 5):
+        xp = StandIn()
+        net = alexnet.build("code2012", classes=3, width=1 / 16)
+        x, t = training_batch(xp, packed, batch)
+        made = len(xp.launches)
+        assert xp.downloads == xp.waits == xp.unordered == []
+        training_steps(net, x, t, xp, steps=1)
+        counts[batch] = made, len(xp.launches) - made
+    assert counts[2] == counts[5] and counts[2][0] < 20
+
+
+def test_an_update_is_a_few_launches_for_each_parameter(xp):
+    params, grads = ({"fc.W": xp.ones((1000, 300)), "fc.b": xp.ones(300)} for _ in range(2))
+    velocity, before = optim.init_velocity(params), len(xp.launches)
+    optim.update(params, velocity, grads, optim.Rates(0.1, 0.1))
+    assert len(xp.launches) - before <= 1 + 6 * len(params)
 
 
 @pytest.mark.filterwarnings("ignore:overflow|invalid value:RuntimeWarning")

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -154,6 +155,53 @@ def test_a_crash_loses_what_came_after_the_last_checkpoint_and_nothing_else(
     after_step(999, crash)
     resumed(packed, tmp_path, config).run()
     assert_same(newest(tmp_path), newest(whole))
+
+
+@pytest.mark.parametrize("place, at", [("update", 3), ("update", 9), ("update", 12), ("forward", 9)])
+def test_where_memory_runs_out_the_run_is_saved_and_goes_on(packed, whole, tmp_path, monkeypatch, place, at):
+    """In a step of the first epoch, the first step of the second, one within it, and a validation."""
+    module = train.optim if place == "update" else train.network
+    plain, count, config = getattr(module, place), iter(range(1, 1000)), config_of(packed, epochs=2)
+
+    def full(*args, **kwargs):
+        if next(count) == at:
+            raise MemoryError("Out of memory allocating 1,000 bytes")
+        return plain(*args, **kwargs)
+
+    monkeypatch.setattr(module, place, full)
+    with pytest.raises(RunError) as told:
+        trainer(packed, tmp_path, config).run()
+    saved = checkpoint.latest(tmp_path / "checkpoints")
+    assert str(told.value) == (
+        "out of memory at a batch of 5 (Out of memory allocating 1,000 bytes): start anew with --batch 2, which needs "
+        f"about half; or, if another program had that memory, --resume goes on from {saved}"
+    )
+    cut = newest(tmp_path)
+    assert cut.epoch * 8 + cut.step == at - 1, "all steps before it are kept"
+    resumed(packed, tmp_path, config).run()
+    assert_same(newest(tmp_path), newest(whole))
+
+
+def test_where_memory_runs_out_before_anything_was_done_there_is_nothing_to_resume(packed, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(train.network, "backward", full)
+    for batch, less in ((4, "--batch 2, which needs about half"), (1, "a smaller --width")):
+        with pytest.raises(RunError) as told:
+            trainer(packed, tmp_path, config_of(packed, batch=batch)).run()
+        assert str(told.value) == f"out of memory at a batch of {batch} (MemoryError): start anew with {less}"
+    assert checkpoint.latest(tmp_path / "checkpoints") is None
+
+
+def test_a_batch_that_the_device_has_no_memory_for_is_told_before_anything_else(packed, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(train, "available_memory", lambda xp: asked.append(xp) or 2**27)
+    with pytest.raises(UserError, match=r"a batch of 500 needs about .* 0.1 GiB for it: --batch (\d+) fits") as told:
+        trainer(packed, tmp_path / "run", config_of(packed, batch=500)).run()
+    assert asked == [np] and not (tmp_path / "run").exists()
+    fits = int(str(told.value).split()[-2])
+    trainer(packed, tmp_path / "run", config_of(packed, batch=fits, epochs=1)).run()
 
 
 @pytest.mark.parametrize("at", [5, 8, 16], ids=["mid-epoch", "last step of an epoch", "last step of all"])
@@ -662,6 +710,11 @@ def with_scale(packed, config, factor):
     return snapshot
 
 
+def first_batch(run):
+    with closing(run._training_batches()) as made:
+        return next(made)
+
+
 def bytes_of(snapshot):
     return [{name: value.tobytes() for name, value in getattr(snapshot, group).items()} for group in checkpoint.GROUPS]
 
@@ -678,7 +731,7 @@ def test_a_step_that_overflows_is_skipped_and_its_scale_halved(packed, tmp_path,
     snapshot = with_scale(packed, config, 2.0**30)
     before = bytes_of(snapshot)
     run = trainer(packed, tmp_path, config, snapshot)
-    x, t = next(run._training_batches())
+    x, t = first_batch(run)
     assert x.dtype == "float16"
     loss, right = run._step(x, t)
     assert bytes_of(snapshot) == before
@@ -732,7 +785,7 @@ def test_a_mixed_run_goes_on_to_the_bit(packed, tmp_path, overflowing, after_ste
 def test_a_mixed_run_that_fits_at_no_scale_ends(packed, tmp_path, overflowing):
     config = mixed(packed)
     run = trainer(packed, tmp_path, config, with_scale(packed, config, 1.0))
-    x, t = next(run._training_batches())
+    x, t = first_batch(run)
     broken = replace(reference, relu=Pair(reference.relu.forward, lambda dy, cache: dy * np.float16(np.inf)))
     run.ops = broken
     before = bytes_of(run.snapshot)
@@ -746,7 +799,7 @@ def test_an_overflow_in_the_forward_pass_is_no_matter_of_the_scale(packed, tmp_p
     snapshot = with_scale(packed, config, 2.0**10)
     snapshot.params["conv1.W"] *= 1e4
     run = trainer(packed, tmp_path, config, snapshot)
-    x, t = next(run._training_batches())
+    x, t = first_batch(run)
     with pytest.raises(
         RunError, match="the loss is nan in step 1 of epoch 1, first seen in the output of conv1; .*--lr"
     ):

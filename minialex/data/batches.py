@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from minialex.data.packed import IMAGE, Split
 from minialex.data.preprocess import Preprocessing
 from minialex.rng import AUGMENT, ORDER, generator
 
+AHEAD = 2  # batches made before they are wanted
+BYTES_AHEAD = (AHEAD + 1) * prod(IMAGE)  # what _on_device has on the device for each image of a batch
 CROPS = {1: center_patches, 10: ten_patches}  # of an image at test time
 
 
@@ -40,7 +43,7 @@ def train_batches(
     start_step: int = 0,
     xp=np,
     dtype="float32",
-    ahead: int = 2,
+    ahead: int = AHEAD,
 ) -> "Batches":
     """The training batches of one epoch: random patches, mirrored or not, with colour noise (section 4.1).
 
@@ -75,7 +78,7 @@ def test_batches(
     crops: int = 1,
     xp=np,
     dtype="float32",
-    ahead: int = 2,
+    ahead: int = AHEAD,
 ) -> "Batches":
     """The batches of validation and test, in the order of the split: central patches, or ten an image (section 4.1).
 

@@ -59,12 +59,32 @@ class Preprocessing:
         """
         if dtype == "float16":  # of a mean near 128 it has but the eighths
             return self.apply(images, patches, noise=noise, divisor=divisor).astype(dtype)
-        xp, size = xp_of(images), patches.size
-        order = slice(None, None, 1 if self.order == "RGB" else -1)
-        part, colour = self._mean_parts(xp, size, order, dtype), self._colour(xp, size, order, noise, divisor, dtype)
-        x = xp.empty((len(patches), size, size, 3), dtype)
+        cut = self._one_by_one if xp_of(images) is np else self._all_at_once
+        return cut(images, patches, noise, divisor, np.dtype(dtype))
+
+    def _all_at_once(self, images, patches: Patches, noise, divisor: float, dtype):
+        """On a GPU it is the number of operations that costs: one gather for all patches, and one for their means."""
+        xp, order = xp_of(images), self._channels()
+        image, rows, columns = (xp.asarray(index) for index in _indices(patches))
+        x = images[image, rows, columns][..., order].astype(dtype)  # (P,size,size,3)
+        middle = slice((SIDE - patches.size) // 2, (SIDE + patches.size) // 2)
+        mean = xp.asarray(self.mean)
+        part = mean[middle, middle] if self.central else mean[rows, columns]
+        x -= part[..., order].astype(dtype)
+        shift, factor = self._colour_values(noise, divisor, dtype)
+        if shift is not None:
+            x += xp.asarray(shift)[:, None, None]
+        if factor is not None:
+            x *= xp.asarray(factor)
+        return x
+
+    def _one_by_one(self, images, patches: Patches, noise, divisor: float, dtype):
+        """On a CPU all that is done to a patch is done while it is in the cache."""
+        size, order = patches.size, self._channels()
+        part, colour = self._mean_parts(size, order, dtype), self._colour(size, noise, divisor, dtype)
+        x = np.empty((len(patches), size, size, 3), dtype)
         places = zip(patches.image.tolist(), patches.offsets.tolist(), patches.mirrored.tolist(), strict=True)
-        for p, (image, (top, left), mirrored) in enumerate(places):  # all of one patch, while it is in the cache
+        for p, (image, (top, left), mirrored) in enumerate(places):
             out = x[p]
             patch = images[image, top : top + size, left : left + size]
             _cast(patch.copy()[:, ::-1, order] if mirrored else patch[..., order], out)
@@ -72,14 +92,23 @@ class Preprocessing:
             colour(p, out)
         return x
 
-    def _mean_parts(self, xp, size: int, order: slice, dtype):
+    def _channels(self) -> slice:
+        return slice(None, None, 1 if self.order == "RGB" else -1)
+
+    def _colour_values(self, noise, divisor: float, dtype) -> tuple:
+        """What to add to the channels of each patch (P,3), and the factor of each channel (3,); None for nothing."""
+        factor = (np.asarray(self.scale)[self._channels()] / divisor).astype(dtype)
+        shift = None if noise is None else noise[:, self._channels()].astype(dtype)
+        return shift, None if (factor == 1).all() else factor
+
+    def _mean_parts(self, size: int, order: slice, dtype):
         """The function (top, left, mirrored) -> the part of the mean image to subtract from such a patch."""
-        mean = xp.ascontiguousarray(xp.asarray(self.mean)[..., order].astype(dtype, copy=False))
+        mean = np.ascontiguousarray(self.mean[..., order].astype(dtype, copy=False))
         if self.central:
             middle = (SIDE - size) // 2
             part = mean[middle : middle + size, middle : middle + size]
             return lambda top, left, mirrored: part
-        flipped = xp.ascontiguousarray(mean[:, ::-1])  # once: to read it backwards for each patch is slow
+        flipped = np.ascontiguousarray(mean[:, ::-1])  # once: to read it backwards for each patch is slow
 
         def part_at(top, left, mirrored):
             image, left = (flipped, SIDE - size - left) if mirrored else (mean, left)
@@ -87,11 +116,10 @@ class Preprocessing:
 
         return part_at
 
-    def _colour(self, xp, size: int, order: slice, noise, divisor: float, dtype):
+    def _colour(self, size: int, noise, divisor: float, dtype):
         """The function (p, out) that adds patch p's noise to out (size,size,3), and scales and divides it, in place."""
-        factor = (np.asarray(self.scale)[order] / divisor).astype(dtype)
-        factor = None if (factor == 1).all() else xp.tile(xp.asarray(factor), size)  # (size 3,)
-        shift = None if noise is None else xp.tile(xp.asarray(noise[:, order].astype(dtype)), size)  # (P,size 3)
+        shift, factor = self._colour_values(noise, divisor, dtype)
+        shift, factor = (None if value is None else np.tile(value, size) for value in (shift, factor))
 
         def colour(p, out):
             line = out.reshape(size, size * 3)  # the same memory: NumPy is slow along three channels, fast along a line
@@ -103,6 +131,14 @@ class Preprocessing:
         return colour
 
 
+def _indices(patches: Patches) -> tuple:
+    """Image (P,1,1), row (P,size,1) and column (P,1,size) of every pixel of patches."""
+    pixels = np.arange(patches.size)
+    rows, columns = patches.offsets[:, :1] + pixels, patches.offsets[:, 1:] + pixels  # (P,size)
+    columns = np.where(patches.mirrored[:, None], columns[:, ::-1], columns)
+    return patches.image[:, None, None], rows[:, :, None], columns[:, None, :]
+
+
 def _cast(patch, out) -> None:
     """Copy uint8 pixels into `out` of another type.
 
@@ -110,8 +146,7 @@ def _cast(patch, out) -> None:
     cache, twice as fast again.
     """
     if patch.strides[1:] != (3, 1):
-        xp = xp_of(patch)
-        read, patch = patch, xp.empty(patch.shape, patch.dtype)
+        read, patch = patch, np.empty(patch.shape, patch.dtype)
         for channel in range(3):
             patch[:, :, channel] = read[:, :, channel]
     out[...] = patch

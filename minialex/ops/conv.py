@@ -32,7 +32,7 @@ def conv_forward(x, W, b, *, stride=1, pad=0, groups=1):
         product(im2col(xg, (KH, KW), stride, pad), Wg.reshape(-1, OC // groups))  # (N*OH*OW, OC/groups)
         for xg, Wg in zip(xp.split(x, groups, axis=3), xp.split(W, groups, axis=3), strict=True)
     ]
-    y = products[0] if groups == 1 else xp.concatenate(products, axis=1)
+    y = _join(products, axis=1)
     y += b
     return y.reshape(N, OH, OW, OC), (x, W, stride, pad, groups)
 
@@ -42,22 +42,29 @@ def conv_backward(dy, cache, *, need_dx=True):
 
     dW = rows^T dy;  db = sum of dy over images and positions;  dx = col2im(dy W^T)
 
+    The rows are made again: kept, they would be the largest array of all. They and their gradient are as large, and
+    never there at once.
+
     dy (N,OH,OW,OC) -> dx (N,H,W,C), or None where need_dx is False; dW and db as W and b (db float32 for float16).
     """
     x, W, stride, pad, groups = cache
     xp = xp_of(dy)
     KH, KW, Cg, OC = W.shape
+    # Image by image: short sums, and many at a time on a GPU.
+    db = dy.reshape(len(dy), -1, OC).sum(axis=1, dtype=sum_dtype(dy)).sum(axis=0)
     dy = dy.reshape(-1, OC)  # (N*OH*OW, OC)
     parts = (xp.split(array, groups, axis=-1) for array in (x, W, dy))
     dx, dW = [], []
     for xg, Wg, dyg in zip(*parts, strict=True):
-        rows = im2col(xg, (KH, KW), stride, pad)  # made again: kept, it would be the largest array of all
-        dW.append(product(rows.T, dyg).reshape(KH, KW, Cg, OC // groups))
-        if need_dx:
-            drows = product(dyg, Wg.reshape(-1, OC // groups).T)  # (N*OH*OW, KH*KW*Cg)
-            dx.append(col2im(drows, xg.shape, (KH, KW), stride, pad))
-    db = dy.sum(axis=0, dtype=sum_dtype(dy))
-    return xp.concatenate(dx, axis=3) if need_dx else None, xp.concatenate(dW, axis=3), db
+        dW.append(product(im2col(xg, (KH, KW), stride, pad).T, dyg).reshape(Wg.shape))
+        if need_dx:  # drows is dyg W^T, (N*OH*OW, KH*KW*Cg)
+            dx.append(col2im(product(dyg, Wg.reshape(-1, OC // groups).T), xg.shape, (KH, KW), stride, pad))
+    return _join(dx, axis=3) if need_dx else None, _join(dW, axis=3), db
+
+
+def _join(parts, axis):
+    """The groups' parts side by side; a single one as it is, for it is large."""
+    return parts[0] if len(parts) == 1 else xp_of(*parts).concatenate(parts, axis=axis)
 
 
 def check(x, W, b, stride, pad, groups):

@@ -16,7 +16,7 @@ def lrn_forward(x, *, n=5, k=2.0, alpha=1e-4, beta=0.75, groups=1):
     groups  parts of the channels whose windows do not reach into each other: 2 keeps LRN inside a tower
     Returns y (N,H,W,C) and the cache. Raises ValueError for a shape, type or constant that does not fit.
     """
-    _check(x, n, k, groups)
+    check(x, n, k, groups)
     v = wide(x)  # its squares end at 255 in float16
     s = k + alpha * _window_sum(v * v, n, groups)
     scale = s**-beta  # kept: a power costs more than all the rest of the backward pass
@@ -53,7 +53,8 @@ def _window_sum(v, n, groups):
     return total.reshape(-1, C + half)[:, :C].reshape(v.shape)
 
 
-def _check(x, n, k, groups):
+def check(x, n, k, groups):
+    """x and the constants make sense; ValueError where they do not."""
     require_images("lrn", x)
     require_float("lrn", x=x)
     require(n >= 1 and n % 2 == 1, f"lrn: n is {n}, it needs an odd number of maps")

@@ -18,11 +18,9 @@ def max_pool_forward(x, *, kernel=3, stride=2):
     Returns y (N,OH,OW,C) with OH = floor((H - KH)/SH) + 1, and the cache.
     Raises ValueError for a shape, type, kernel or stride that does not fit.
     """
-    require_images("max_pool", x)
-    require_float("max_pool", x=x)
+    check(x, kernel)
     (KH, KW), (SH, SW) = pair(kernel), pair(stride)
     down, across = _slices(x.shape[1], KH, SH, axis=1), _slices(x.shape[2], KW, SW, axis=2)
-    require(max(KH, KW) <= 256, f"max_pool: a window of {kernel} pixels, it may have 256 along an axis")
     rows, first_in_row = _largest(x, across)  # (N,H,OW,C)
     y, first_row = _largest(rows, down)  # (N,OH,OW,C)
     return y, ((x.shape, first_in_row, across), (rows.shape, first_row, down))
@@ -62,3 +60,10 @@ def _slices(size, kernel, stride, axis):
     """For each place in a window along one axis, the slice of x that holds that place of every window."""
     reach = stride * (output_size(size, kernel, stride) - 1) + 1
     return [(*[slice(None)] * axis, slice(place, place + reach, stride)) for place in range(kernel)]
+
+
+def check(x, kernel):
+    """x is a batch of maps, and the place of a pixel in its window fits in two bytes; ValueError where not."""
+    require_images("max_pool", x)
+    require_float("max_pool", x=x)
+    require(max(pair(kernel)) <= 256, f"max_pool: a window of {kernel} pixels, it may have 256 along an axis")

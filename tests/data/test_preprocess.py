@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from minialex.backend import to_numpy
 from minialex.data.augment import Patches, center_patches, random_patches, ten_patches
 from minialex.data.preprocess import Preprocessing
 from minialex.errors import UserError
+from tests.strict_cupy import StandIn
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (3, 256, 256, 3), dtype=np.uint8)
@@ -39,12 +41,25 @@ def definition(patches, *, central=False, scale=(1, 1, 1), order="RGB", noise=No
     return np.stack(made)
 
 
+@pytest.fixture(params=["on the host", "on a device"])
+def apply(request):
+    """apply(patches, options, **how): IMAGES preprocessed, one by one on the host or all at once on a device."""
+
+    def apply(patches, options, **how):
+        if request.param == "on the host":
+            return Preprocessing(MEAN, **options).apply(IMAGES, patches, **how)
+        xp = StandIn()
+        return to_numpy(Preprocessing(xp.asarray(MEAN), **options).apply(xp.asarray(IMAGES), patches, **how))
+
+    return apply
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", PATCHES)
-def test_the_mean_is_subtracted_where_each_pixel_lay(kind, dtype):
+def test_the_mean_is_subtracted_where_each_pixel_lay(apply, kind, dtype):
     patches = PATCHES[kind]()
     before = IMAGES.copy(), MEAN.copy()
-    x = Preprocessing(MEAN).apply(IMAGES, patches, dtype=dtype)
+    x = apply(patches, {}, dtype=dtype)
     assert x.shape == (len(patches), patches.size, patches.size, 3)
     np.testing.assert_array_equal(x, definition(patches).astype(dtype), strict=True)  # one rounding: the same bits
     np.testing.assert_array_equal(IMAGES, before[0])
@@ -67,27 +82,27 @@ OPTIONS = {
 
 @pytest.mark.parametrize("noisy", [False, True], ids=["", "noisy"])
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
-def test_every_option_does_what_it_says(options, noisy):
+def test_every_option_does_what_it_says(apply, options, noisy):
     patches = PATCHES["random"]()
     assert patches.mirrored.any() and not patches.mirrored.all()
     colour = {"noise": NOISE, "divisor": 1.1} if noisy else {}
-    x = Preprocessing(MEAN, **options).apply(IMAGES, patches, **colour, dtype="float64")
+    x = apply(patches, options, **colour, dtype="float64")
     np.testing.assert_allclose(x, definition(patches, **options, **colour), rtol=1e-12, atol=1e-12)
     assert x.flags.c_contiguous
 
 
-def test_noise_alone_and_divisor_alone():
+def test_noise_alone_and_divisor_alone(apply):
     patches = PATCHES["random"]()
     for colour in ({"noise": NOISE}, {"divisor": 2.0}):
-        x = Preprocessing(MEAN).apply(IMAGES, patches, **colour)
+        x = apply(patches, {}, **colour)
         np.testing.assert_allclose(x, definition(patches, **colour), rtol=0, atol=1e-4)
 
 
-def test_patches_in_any_number_from_any_image():
+def test_patches_in_any_number_from_any_image(apply):
     patches = Patches(3, np.array([2, 0, 2, 2]), np.array([[0, 0], [253, 1], [7, 253], [8, 9]]), np.arange(4) > 1)
-    x = Preprocessing(MEAN).apply(IMAGES, patches)
+    x = apply(patches, {})
     np.testing.assert_array_equal(x, definition(patches).astype("float32"))
-    assert Preprocessing(MEAN).apply(IMAGES, center_patches(0, 224)).shape == (0, 224, 224, 3)
+    assert apply(center_patches(0, 224), {}).shape == (0, 224, 224, 3)
 
 
 def test_the_options_travel_as_json():

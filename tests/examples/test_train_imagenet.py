@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,9 +22,10 @@ from minialex.optim import Steps
 from minialex.recipes import RECIPES
 from tests import photos
 from tests.examples.conftest import ROOT, SMALL
+from tests.strict_cupy import StandIn
 
 OPTIONS = "data classes workers variant width epochs batch lr seed dtype backend threads out resume".split()
-OPTIONS += "recipe bias-lr warm-up drop-after momentum decay color crops-per-draw".split()
+OPTIONS += "recipe bias-lr warm-up drop-after momentum decay color crops-per-draw tf32".split()
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
 
 PROGRAM = ROOT / "examples" / "train_imagenet.py"
@@ -226,6 +228,15 @@ def test_a_run_in_mixed_precision_is_resumed_evaluated_and_used(data, call, tmp_
     assert "val loss" in out
 
 
+def test_tf32_is_off_unless_asked_for_and_is_said(config_for, call):
+    plain, asked = config_for(""), config_for("--tf32")
+    assert not plain.plain()["tf32"] and asked.plain()["tf32"]
+    introduction = call.mains["train_imagenet"].__globals__["introduction"]
+    packed = SimpleNamespace(train=range(24), classes="ab")
+    assert introduction(plain, packed, StandIn(), 1).endswith("on CuPy")
+    assert introduction(asked, packed, StandIn(), 1).endswith("on CuPy with TF32")
+
+
 def test_the_help_fits_a_screen(call, capsys, monkeypatch):
     for columns in ("60", "80", "120"):
         monkeypatch.setenv("COLUMNS", columns)
@@ -287,6 +298,8 @@ def mistakes(data, tmp_path):
         ("--out file", "cannot make"),
         ("--variant vgg", "invalid choice: 'vgg'"),
         ("--dtype float16", "invalid choice: 'float16'"),
+        ("--tf32", "TF32 needs a GPU of compute capability 8.0 with CuPy; here is none: leave --tf32 out"),
+        ("--tf32 --dtype float64", "--tf32 is about products of float32: leave it out, or --dtype float64"),
         ("--backend torch", "invalid choice: 'torch'"),
         ("--epochs three", "invalid int value: 'three'"),
         ("--flag", "unrecognized arguments: --flag"),
