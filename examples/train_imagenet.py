@@ -53,7 +53,7 @@ def main(argv=None):
     folder = args.out or new_folder(Path("runs"), f"{config.data}-{config.variant}")
     with alone_in(folder), compute_threads(args.threads) as pool:
         snapshot = first_snapshot(args, config, packed, folder, xp)
-        layers, ops = for_backend(config.network().layers, xp, pool, mixed=config.precision().mixed)
+        layers, ops = for_backend(config.network().layers, xp, pool)
         print(f"{introduction(config, packed, xp, args.threads)}; everything goes to {folder}", flush=True)
         record = train.Trainer(config, packed, snapshot, layers, folder, xp, ops).run()
     print(f"done: top-1 {record['val_top1']:.1%}, top-5 {record['val_top5']:.1%} on {len(packed.val):,} images")

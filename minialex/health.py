@@ -175,12 +175,12 @@ def activations(layers, params, state, x, *, ops=reference) -> Iterator[tuple[st
         yield name, layer, x
 
 
-def first_not_finite(layers, params, state, x) -> str:
+def first_not_finite(layers, params, state, x, *, ops=reference) -> str:
     """The first layer whose parameters or output on x hold a NaN or an infinity, in words; "" where all is finite."""
     for name, value in params.items():
         if not bool(xp_of(value).isfinite(value).all()):
             return f"the parameter {name}"
-    for name, _, y in activations(layers, params, state, x):
+    for name, _, y in activations(layers, params, state, x, ops=ops):
         if not bool(xp_of(y).isfinite(y).all()):
             return f"the output of {name}"
     return ""

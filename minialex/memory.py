@@ -6,19 +6,17 @@ from math import prod
 
 from minialex.backend import xp_of
 from minialex.errors import UserError
-from minialex.layers import LRN, BatchNorm, Conv, MapNorm
+from minialex.layers import LRN, Conv, MapNorm
 from minialex.ops import reference
-from minialex.ops.float16 import sum_dtype
 from minialex.ops.windows import pair
-from minialex.precision import cast
 from minialex.rng import DROPOUT, generator
 
 GIB = 2**30
 USABLE = 0.9  # the share of a device's memory that arrays can fill: the rest is lost between them, and to libraries
 
 # How many arrays as large as its input or output a layer's backward has at once, the gradient that it is given among
-# them, and beside what its cache keeps. Those that sum have all but that one in the type of sums.
-SUMMING = {LRN: 7, MapNorm: 9, BatchNorm: 5}
+# them, and beside what its cache keeps.
+ARRAYS = {LRN: 7, MapNorm: 9}
 OTHERS = 4
 
 
@@ -44,30 +42,26 @@ class Need:
         return left // self.image if left >= self.update else 0
 
 
-def estimate(layers, params, state, input_shape: tuple, *, dtype, beside: int = 0) -> Need:
+def estimate(layers, params, state, input_shape: tuple, *, beside: int = 0) -> Need:
     """What a step on the reference pairs needs, told from a table of layers and two images of zeros.
 
     They are sent through as in training, which says what caches keep. What a layer's backward has beside that is known
     from its kind: a convolution's largest array is that of im2col.
 
-    input_shape: (H,W,C).  dtype: of the images.  beside: bytes for an image that others hold, as the data path does.
+    input_shape: (H,W,C).  beside: bytes for an image that others hold, as the data path does.
     """
     images = 2  # one alone has no variance where a layer normalises over the batch
-    x = xp_of(*params.values()).zeros((images, *input_shape), dtype)
-    used = cast(params, dtype)
+    sizes = [value.nbytes for value in params.values()]
+    x = xp_of(*params.values()).zeros((images, *input_shape), next(iter(params.values())).dtype)
     caches, working = [], 0
     for layer in layers:
-        y, cache = layer.forward(used, x, state=state, train=True, rng=generator(0, DROPOUT), ops=reference)
+        y, cache = layer.forward(params, x, state=state, train=True, rng=generator(0, DROPOUT), ops=reference)
         working = max(working, _working(layer, x, y))
         caches.append(cache)
         x = y
-    given = {id(value) for value in (used | state).values()}
+    given = {id(value) for value in (params | state).values()}
     kept = sum({id(array): array.nbytes for array in _arrays(caches) if id(array) not in given}.values())
-    sizes = [value.nbytes for value in params.values()]
-    # In mixed precision a cast parameter and its gradient are together as large as a gradient is without it; the update
-    # then has such gradients beside those that are divided by the loss scale.
-    narrow = sum(value.nbytes for name, value in used.items() if value.dtype != params[name].dtype)
-    return Need(3 * sum(sizes), (kept + working) // images + beside, max(sizes) + narrow)
+    return Need(3 * sum(sizes), (kept + working) // images + beside, max(sizes))
 
 
 def _working(layer, x, y) -> int:
@@ -75,10 +69,7 @@ def _working(layer, x, y) -> int:
     if isinstance(layer, Conv):
         rows = y[..., 0].size * prod(pair(layer.kernel)) * x.shape[-1] // layer.groups * x.itemsize
         return rows + x.nbytes + y.nbytes
-    largest = max(x.size, y.size)
-    if type(layer) not in SUMMING:
-        return OTHERS * largest * x.itemsize
-    return largest * (x.itemsize + (SUMMING[type(layer)] - 1) * xp_of(x).dtype(sum_dtype(x)).itemsize)
+    return ARRAYS.get(type(layer), OTHERS) * max(x.nbytes, y.nbytes)
 
 
 def _arrays(cache) -> Iterator:

@@ -115,14 +115,9 @@ def _blocks(array):
     return [slice(start, start + BLOCK) for start in range(0, array.shape[1], BLOCK)]
 
 
-def for_backend(
-    layers: Sequence[Layer], xp, pool: ThreadPoolExecutor, *, mixed: bool = False
-) -> tuple[tuple[Layer, ...], Ops]:
-    """A network's layers and the table of pairs as they run fastest: on NumPy by_image_chunks and `fast`.
-
-    Not so in mixed precision, which on NumPy is for checking alone: chunks and Winograd's values are too much for it.
-    """
-    if xp is get_backend("numpy") and not mixed:
+def for_backend(layers: Sequence[Layer], xp, pool: ThreadPoolExecutor) -> tuple[tuple[Layer, ...], Ops]:
+    """A network's layers and the table of pairs as they run fastest: on NumPy by_image_chunks and `fast`."""
+    if xp is get_backend("numpy"):
         return by_image_chunks(layers, pool), fast
     return tuple(layers), reference
 

@@ -7,11 +7,14 @@ so the loss is multiplied by a factor first, and the parameters' gradients are d
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from minialex.backend import xp_of
+from minialex.backend import get_backend, xp_of
+from minialex.ops import Ops, Pair, reference
 
 GROWTH = 2000  # good steps after which a factor twice as large is tried
+SUMS = ("lrn", "mapnorm", "batchnorm", "tanh", "softmax_cross_entropy")  # pairs of which float16 would spoil the sums
+PRODUCTS = ("conv", "linear")  # those that a GPU computes in float16 and sums in float32; NumPy has no BLAS for it
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,37 @@ PRECISIONS = {
     "float64": Precision("float64", "float64"),
     "mixed": Precision("float32", "float16"),
 }
+
+
+def mixed(ops: Ops, xp) -> Ops:
+    """The table of pairs for mixed precision: those of `reference` among SUMS, on NumPy PRODUCTS too, are widened.
+
+    Kernels keep sums of float16 in float32 by themselves.
+    """
+    names = SUMS if xp is not get_backend("numpy") else (*SUMS, *PRODUCTS)
+    kernels = {name for name in SUMS if getattr(ops, name) is not getattr(reference, name)}
+    return replace(ops, **{name: widened(getattr(ops, name)) for name in names if name not in kernels})
+
+
+def widened(pair: Pair) -> Pair:
+    """The pair, computed in float32 where arrays are float16: y and dx are float16 again, other gradients float32."""
+
+    def forward(*arrays, **options):
+        y, cache = pair.forward(*map(_wide, arrays), **options)
+        return (y if y.ndim == 0 else y.astype(arrays[0].dtype, copy=False)), cache
+
+    def backward(dy, cache, **options):
+        grads = pair.backward(_wide(dy), cache, **options)
+        dx, *others = grads if isinstance(grads, tuple) else (grads,)
+        narrow = getattr(dy, "dtype", None) == "float16" and dx is not None
+        dx = dx.astype("float16") if narrow else dx
+        return (dx, *others) if isinstance(grads, tuple) else dx
+
+    return Pair(forward, backward)
+
+
+def _wide(value):
+    return value.astype("float32") if getattr(value, "dtype", None) == "float16" else value
 
 
 @dataclass(frozen=True)

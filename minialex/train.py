@@ -23,7 +23,7 @@ from minialex.errors import RunError, Stopped, UserError, one_line
 from minialex.evaluate import correct, evaluate
 from minialex.files import write_atomically
 from minialex.ops import Ops, reference
-from minialex.precision import PRECISIONS, LossScale, Precision, cast, total, unscale
+from minialex.precision import PRECISIONS, LossScale, Precision, cast, mixed, total, unscale
 from minialex.recipes import Recipe
 from minialex.rng import DROPOUT, INIT, generator
 
@@ -88,12 +88,12 @@ def step(
     used = cast(params, x.dtype)
     logits, caches = network.forward(layers, used, x, state=state, train=True, rng=rng, ops=ops)
     loss, cache = ops.softmax_cross_entropy.forward(logits, t)
-    dlogits = ops.softmax_cross_entropy.backward(scale, cache)
+    dlogits = ops.softmax_cross_entropy.backward(scale, cache).astype(logits.dtype, copy=False)
     grads = network.backward(layers, used, caches, dlogits, ops=ops)
     if not check(loss, logits, grads):
         return loss, logits, state
     state = network.update_state(layers, state, caches)
-    del caches, used  # the update needs memory, too
+    del caches  # the update needs memory, too
     optim.update(params, velocity, unscale(grads, scale, params), rates)
     return loss, logits, state
 
@@ -185,8 +185,7 @@ class Trainer:
         """With the reference pairs, on which a look at a run's health runs whatever its steps run on."""
         net, now, available = self.config.network(), self.snapshot, available_memory(self.xp)
         if available is not None:
-            how = {"dtype": self.config.precision().activations, "beside": BYTES_AHEAD}
-            need = memory.estimate(net.layers, now.params, now.state, net.input_shape, **how)
+            need = memory.estimate(net.layers, now.params, now.state, net.input_shape, beside=BYTES_AHEAD)
             memory.check_fits(need, self.config.recipe.batch, available)
 
     def _out_of_memory(self, what: str) -> RunError:
@@ -250,7 +249,8 @@ class Trainer:
             return all(map(math.isfinite, seen))
 
         rng = generator(self.config.seed, DROPOUT, now.epoch, now.step)
-        how = {"rates": self._rates(), "rng": rng, "ops": self.ops, "scale": scale.factor if scale else 1.0}
+        ops = mixed(self.ops, self.xp) if scale else self.ops
+        how = {"rates": self._rates(), "rng": rng, "ops": ops, "scale": scale.factor if scale else 1.0}
         _, _, now.state = step(self.layers, now.params, now.velocity, now.state, x, t, **how, check=check)
         if scale:
             self._adapt(scale, fitted=math.isfinite(seen[2]))
@@ -380,7 +380,8 @@ class Trainer:
         if not math.isfinite(loss):
             now = self.snapshot
             params = cast(now.params, x.dtype)
-            where = health.first_not_finite(self.config.network().layers, params, now.state, x) or "the loss alone"
+            layers, ops = self.config.network().layers, mixed(reference, self.xp)
+            where = health.first_not_finite(layers, params, now.state, x, ops=ops) or "the loss alone"
             raise self._failed(f"the loss is {loss} in {when}, first seen in {where}")
 
     def _failed(self, why: str) -> RunError:

@@ -294,7 +294,7 @@ class Event:
 
 def add_operators(cls):
     for name in "add sub mul truediv floordiv mod pow matmul and_ or_ xor lshift rshift".split():
-        function = getattr(operator, name)
+        function = product if name == "matmul" else getattr(operator, name)
         name = name.rstrip("_")
         setattr(cls, f"__{name}__", lambda s, o, f=function: compute(s, f, s.a, s.operand(o)))
         setattr(cls, f"__r{name}__", lambda s, o, f=function: compute(s, f, s.operand(o), s.a))
@@ -310,20 +310,19 @@ def add_operators(cls):
     cls.__hash__ = None
 
 
+def compute(array, function, *operands):
+    """What an operator of NumPy's arrays gives, on the device of `array`."""
+    if function is product:
+        check_product(*operands)
+    array.xp.note("operator")
+    return wrap(array.xp, function(*operands))
+
+
 def product(a, b):
     """The matrix product: of float16 summed in float32, as cuBLAS does, and by BLAS, which NumPy has not for it."""
     if a.dtype == b.dtype == "float16":
         return (a.astype("float32") @ b.astype("float32")).astype("float16")
     return a @ b
-
-
-def compute(array, function, *operands):
-    """What an operator of NumPy's arrays gives, on the device of `array`."""
-    if function is operator.matmul:
-        check_product(*operands)
-        function = product
-    array.xp.note("operator")
-    return wrap(array.xp, function(*operands))
 
 
 add_operators(Array)

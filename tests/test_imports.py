@@ -32,7 +32,7 @@ checkpoint -> parallel
 recipes -> parallel
 network -> health -> train
 network -> memory -> train
-backend -> precision -> memory
+ops -> precision -> train
 data -> figures -> train
 network -> figures
 network -> interop

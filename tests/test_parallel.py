@@ -125,7 +125,6 @@ def test_the_table_and_the_layers_for_a_backend():
         layers, ops = for_backend(LAYERS, np, pool)
         assert ops is fast and isinstance(layers[0], Chunks)
         assert for_backend(list(LAYERS), object(), pool) == (LAYERS, reference)
-        assert for_backend(LAYERS, np, pool, mixed=True) == (LAYERS, reference)
 
 
 class Shift(NoParameters):

@@ -2,7 +2,6 @@
 
 from minialex.backend import xp_of
 from minialex.ops.checks import require, require_float, require_shape
-from minialex.ops.float16 import sum_dtype, wide
 
 
 def batchnorm_forward(x, gamma, beta, *, eps=1e-5, mean=None, var=None):
@@ -13,17 +12,17 @@ def batchnorm_forward(x, gamma, beta, *, eps=1e-5, mean=None, var=None):
     x            (N,...,C)
     gamma, beta  (C,)
     mean, var    (C,): given, the testing form with running statistics; None, the batch's own mean and biased
-                 variance, which the gradient then flows through; float32 for float16
+                 variance, which the gradient then flows through
     Returns y and the cache, which carries the batch's statistics. Raises ValueError for what does not fit.
     """
     _check(x, gamma, beta, mean, var)
-    of_batch, dtype, x = mean is None, x.dtype, wide(x)
+    of_batch = mean is None
     if of_batch:
         mean = _mean(x)
         var = _mean((x - mean) ** 2)
     std = xp_of(x).sqrt(var + eps)
     xhat = (x - mean) / std
-    return (gamma * xhat + beta).astype(dtype, copy=False), (xhat, gamma, std, mean, var, of_batch)
+    return gamma * xhat + beta, (xhat, gamma, std, mean, var, of_batch)
 
 
 def batchnorm_backward(dy, cache):
@@ -32,13 +31,13 @@ def batchnorm_backward(dy, cache):
     dgamma = sum dy xhat;  dbeta = sum dy;  dx = gamma/std (dy - mean(dy) - xhat mean(dy xhat))
 
     The two means are the gradient through the batch's statistics: with given ones they are absent.
-    dy (N,...,C) -> dx as x, dgamma (C,), dbeta (C,), these float32 for float16.
+    dy (N,...,C) -> dx as x, dgamma (C,), dbeta (C,).
     """
     xhat, gamma, std, _, _, of_batch = cache
-    count, dtype, dy = dy.size // dy.shape[-1], dy.dtype, wide(dy)
+    count = dy.size // dy.shape[-1]
     mean_dy, mean_dy_xhat = _mean(dy), _mean(dy * xhat)
     dx = dy - mean_dy - xhat * mean_dy_xhat if of_batch else dy
-    return (gamma / std * dx).astype(dtype, copy=False), mean_dy_xhat * count, mean_dy * count
+    return gamma / std * dx, mean_dy_xhat * count, mean_dy * count
 
 
 def batch_statistics(cache):
@@ -56,10 +55,7 @@ def _mean(v):
 def _check(x, gamma, beta, mean, var):
     require(x.ndim >= 2, f"batchnorm: x has shape {x.shape}, it needs two axes or more (N,...,C)")
     require((mean is None) == (var is None), "batchnorm: mean and var need to be given both or neither")
-    require_float("batchnorm", x=x, gamma=gamma, beta=beta)
     given = {} if mean is None else {"mean": mean, "var": var}
-    for name, array in given.items():
-        needed = sum_dtype(x)
-        require(array.dtype == needed, f"batchnorm: {name} is {array.dtype}, for x of {x.dtype} it needs {needed}")
+    require_float("batchnorm", x=x, gamma=gamma, beta=beta, **given)
     for name, array in {"gamma": gamma, "beta": beta, **given}.items():
         require_shape("batchnorm", name, array.shape, x.shape[-1:], "one value a channel")

@@ -2,7 +2,6 @@
 
 from minialex.backend import xp_of
 from minialex.ops.checks import require, require_float, require_images, require_shape
-from minialex.ops.float16 import product, sum_dtype
 from minialex.ops.windows import col2im, im2col, output_size, pad_pairs, pair
 
 
@@ -29,7 +28,7 @@ def conv_forward(x, W, b, *, stride=1, pad=0, groups=1):
     (SH, SW), (vertical, horizontal) = pair(stride), pad_pairs(pad)
     OH, OW = output_size(H, KH, SH, *vertical), output_size(Wd, KW, SW, *horizontal)
     products = [
-        product(im2col(xg, (KH, KW), stride, pad), Wg.reshape(-1, OC // groups))  # (N*OH*OW, OC/groups)
+        im2col(xg, (KH, KW), stride, pad) @ Wg.reshape(-1, OC // groups)  # (N*OH*OW, OC/groups)
         for xg, Wg in zip(xp.split(x, groups, axis=3), xp.split(W, groups, axis=3), strict=True)
     ]
     y = _join(products, axis=1)
@@ -45,20 +44,19 @@ def conv_backward(dy, cache, *, need_dx=True):
     The rows are made again: kept, they would be the largest array of all. They and their gradient are as large, and
     never there at once.
 
-    dy (N,OH,OW,OC) -> dx (N,H,W,C), or None where need_dx is False; dW and db as W and b (db float32 for float16).
+    dy (N,OH,OW,OC) -> dx (N,H,W,C), or None where need_dx is False; dW and db as W and b.
     """
     x, W, stride, pad, groups = cache
     xp = xp_of(dy)
     KH, KW, Cg, OC = W.shape
-    # Image by image: short sums, and many at a time on a GPU.
-    db = dy.reshape(len(dy), -1, OC).sum(axis=1, dtype=sum_dtype(dy)).sum(axis=0)
+    db = dy.reshape(len(dy), -1, OC).sum(axis=1).sum(axis=0)  # image by image: short sums, and many at a time on a GPU
     dy = dy.reshape(-1, OC)  # (N*OH*OW, OC)
     parts = (xp.split(array, groups, axis=-1) for array in (x, W, dy))
     dx, dW = [], []
     for xg, Wg, dyg in zip(*parts, strict=True):
-        dW.append(product(im2col(xg, (KH, KW), stride, pad).T, dyg).reshape(Wg.shape))
+        dW.append((im2col(xg, (KH, KW), stride, pad).T @ dyg).reshape(Wg.shape))
         if need_dx:  # drows is dyg W^T, (N*OH*OW, KH*KW*Cg)
-            dx.append(col2im(product(dyg, Wg.reshape(-1, OC // groups).T), xg.shape, (KH, KW), stride, pad))
+            dx.append(col2im(dyg @ Wg.reshape(-1, OC // groups).T, xg.shape, (KH, KW), stride, pad))
     return _join(dx, axis=3) if need_dx else None, _join(dW, axis=3), db
 
 

@@ -1,7 +1,6 @@
 """A fully connected layer (section 3.5)."""
 
 from minialex.ops.checks import require, require_float, require_shape
-from minialex.ops.float16 import product, sum_dtype
 
 
 def linear_forward(x, W, b):
@@ -14,7 +13,7 @@ def linear_forward(x, W, b):
     require_float("linear", x=x, W=W, b=b)
     require_shape("linear", "W", W.shape, (x.shape[1], W.shape[1]), f"x has {x.shape[1]} units")
     require_shape("linear", "b", b.shape, W.shape[1:], "one bias a unit")
-    y = product(x, W)
+    y = x @ W
     y += b
     return y, (x, W)
 
@@ -22,8 +21,7 @@ def linear_forward(x, W, b):
 def linear_backward(dy, cache, *, need_dx=True):
     """Gradients of y = x W + b: dx = dy W^T; dW = x^T dy; db = sum of dy over the batch.
 
-    dy (N,M) -> dx (N,D), or None where need_dx is False; dW (D,M); db (M,), float32 for float16.
+    dy (N,M) -> dx (N,D), or None where need_dx is False; dW (D,M); db (M,).
     """
     x, W = cache
-    dx = product(dy, W.T) if need_dx else None
-    return dx, product(x.T, dy), dy.sum(axis=0, dtype=sum_dtype(dy))
+    return dy @ W.T if need_dx else None, x.T @ dy, dy.sum(axis=0)

@@ -2,7 +2,6 @@
 
 from minialex.backend import xp_of
 from minialex.ops.checks import require, require_float, require_images
-from minialex.ops.float16 import wide
 
 
 def lrn_forward(x, *, n=5, k=2.0, alpha=1e-4, beta=0.75, groups=1):
@@ -17,10 +16,9 @@ def lrn_forward(x, *, n=5, k=2.0, alpha=1e-4, beta=0.75, groups=1):
     Returns y (N,H,W,C) and the cache. Raises ValueError for a shape, type or constant that does not fit.
     """
     check(x, n, k, groups)
-    v = wide(x)  # its squares end at 255 in float16
-    s = k + alpha * _window_sum(v * v, n, groups)
+    s = k + alpha * _window_sum(x * x, n, groups)
     scale = s**-beta  # kept: a power costs more than all the rest of the backward pass
-    return (x * scale).astype(x.dtype, copy=False), (x, s, scale, n, alpha, beta, groups)
+    return x * scale, (x, s, scale, n, alpha, beta, groups)
 
 
 def lrn_backward(dy, cache):
@@ -32,8 +30,7 @@ def lrn_backward(dy, cache):
     """
     x, s, scale, n, alpha, beta, groups = cache
     direct = dy * scale
-    dx = direct - 2 * alpha * beta * wide(x) * _window_sum(direct * x / s, n, groups)
-    return dx.astype(dy.dtype, copy=False)
+    return direct - 2 * alpha * beta * x * _window_sum(direct * x / s, n, groups)
 
 
 def _window_sum(v, n, groups):

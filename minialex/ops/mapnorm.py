@@ -2,7 +2,6 @@
 
 from minialex.backend import xp_of
 from minialex.ops.checks import require, require_float, require_images
-from minialex.ops.float16 import wide
 
 
 def mapnorm_forward(x, *, size=5, k=1.0, alpha=1e-3 / 25, beta=0.75):
@@ -17,9 +16,8 @@ def mapnorm_forward(x, *, size=5, k=1.0, alpha=1e-3 / 25, beta=0.75):
     require_float("mapnorm", x=x)
     require(size >= 1 and size % 2 == 1, f"mapnorm: size is {size}, it needs an odd number of pixels")
     require(k > 0, f"mapnorm: k is {k}, it needs to be above 0")
-    v = wide(x)  # its squares end at 255 in float16
-    s = k + alpha * _window_sum(v * v, size)
-    return (x * s**-beta).astype(x.dtype, copy=False), (x, s, size, alpha, beta)
+    s = k + alpha * _window_sum(x * x, size)
+    return x * s**-beta, (x, s, size, alpha, beta)
 
 
 def mapnorm_backward(dy, cache):
@@ -29,8 +27,7 @@ def mapnorm_backward(dy, cache):
     """
     x, s, size, alpha, beta = cache
     direct = dy * s**-beta
-    dx = direct - 2 * alpha * beta * wide(x) * _window_sum(direct * x / s, size)
-    return dx.astype(dy.dtype, copy=False)
+    return direct - 2 * alpha * beta * x * _window_sum(direct * x / s, size)
 
 
 def _window_sum(v, size):

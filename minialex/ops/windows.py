@@ -1,7 +1,6 @@
 """Sliding windows: output size, padding, im2col and its transpose, col2im."""
 
 from minialex.backend import xp_of
-from minialex.ops.float16 import sum_dtype
 
 
 def pair(value) -> tuple[int, int]:
@@ -67,8 +66,8 @@ def col2im(cols, x_shape, kernel, stride, pad):
     (top, bottom), (left, right) = pad_pairs(pad)
     OH, OW = output_size(H, KH, SH, top, bottom), output_size(W, KW, SW, left, right)
     cols = cols.reshape(N, OH, OW, KH, KW, C)
-    padded = xp_of(cols).zeros((N, top + H + bottom, left + W + right, C), sum_dtype(cols))
+    padded = xp_of(cols).zeros((N, top + H + bottom, left + W + right, C), cols.dtype)
     for i in range(KH):
         for j in range(KW):  # all windows at once: within one (i, j) no two of them share a pixel
             padded[:, i : i + SH * OH : SH, j : j + SW * OW : SW] += cols[:, :, :, i, j]
-    return padded[:, top : top + H, left : left + W].astype(cols.dtype, copy=False)
+    return padded[:, top : top + H, left : left + W]

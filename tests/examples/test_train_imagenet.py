@@ -211,6 +211,15 @@ def test_what_is_given_is_used(data, call, tmp_path, capsys):
     assert "paper at width 0.0625, 24 images of 2 classes, on NumPy" in out and "top-1" in out.splitlines()[-2]
 
 
+def test_tf32_is_off_unless_asked_for_and_is_said(config_for, call):
+    plain, asked = config_for(""), config_for("--tf32")
+    assert not plain.plain()["tf32"] and asked.plain()["tf32"]
+    introduction = call.mains["train_imagenet"].__globals__["introduction"]
+    packed = SimpleNamespace(train=range(24), classes="ab")
+    assert introduction(plain, packed, StandIn(), 1).endswith("on CuPy")
+    assert introduction(asked, packed, StandIn(), 1).endswith("on CuPy with TF32")
+
+
 def test_a_run_in_mixed_precision_is_resumed_evaluated_and_used(data, call, tmp_path, capsys):
     run = ["train_imagenet", "--data", data, "--out", tmp_path, *SMALL, "--dtype", "mixed", "--epochs"]
     assert call(*run, 1) == 0 and call(*run, 2, "--resume") == 0
@@ -226,15 +235,6 @@ def test_a_run_in_mixed_precision_is_resumed_evaluated_and_used(data, call, tmp_
     assert call(*run, 3, "--resume", "--dtype", "float32") == 2
     assert "started with another dtype" in capsys.readouterr().err
     assert "val loss" in out
-
-
-def test_tf32_is_off_unless_asked_for_and_is_said(config_for, call):
-    plain, asked = config_for(""), config_for("--tf32")
-    assert not plain.plain()["tf32"] and asked.plain()["tf32"]
-    introduction = call.mains["train_imagenet"].__globals__["introduction"]
-    packed = SimpleNamespace(train=range(24), classes="ab")
-    assert introduction(plain, packed, StandIn(), 1).endswith("on CuPy")
-    assert introduction(asked, packed, StandIn(), 1).endswith("on CuPy with TF32")
 
 
 def test_the_help_fits_a_screen(call, capsys, monkeypatch):
