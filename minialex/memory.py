@@ -6,9 +6,10 @@ from math import prod
 
 from minialex.backend import xp_of
 from minialex.errors import UserError
-from minialex.layers import LRN, Conv, MapNorm
+from minialex.layers import LRN, BatchNorm, Conv, MapNorm, Tanh
 from minialex.ops import reference
 from minialex.ops.windows import pair
+from minialex.precision import cast, mixed
 from minialex.rng import DROPOUT, generator
 
 GIB = 2**30
@@ -18,6 +19,7 @@ USABLE = 0.9  # the share of a device's memory that arrays can fill: the rest is
 # them, and beside what its cache keeps.
 ARRAYS = {LRN: 7, MapNorm: 9}
 OTHERS = 4
+WIDENED = (LRN, MapNorm, BatchNorm, Tanh)  # where it is float16 their backward has that many of float32 beside it
 
 
 @dataclass(frozen=True)
@@ -42,26 +44,30 @@ class Need:
         return left // self.image if left >= self.update else 0
 
 
-def estimate(layers, params, state, input_shape: tuple, *, beside: int = 0) -> Need:
+def estimate(layers, params, state, input_shape: tuple, *, dtype, beside: int = 0) -> Need:
     """What a step on the reference pairs needs, told from a table of layers and two images of zeros.
 
     They are sent through as in training, which says what caches keep. What a layer's backward has beside that is known
     from its kind: a convolution's largest array is that of im2col.
 
-    input_shape: (H,W,C).  beside: bytes for an image that others hold, as the data path does.
+    input_shape: (H,W,C).  dtype: of the images.  beside: bytes for an image that others hold, as the data path does.
     """
     images = 2  # one alone has no variance where a layer normalises over the batch
-    sizes = [value.nbytes for value in params.values()]
-    x = xp_of(*params.values()).zeros((images, *input_shape), next(iter(params.values())).dtype)
+    x = xp_of(*params.values()).zeros((images, *input_shape), dtype)
+    used, ops = cast(params, dtype), mixed(reference, xp_of(x))
     caches, working = [], 0
     for layer in layers:
-        y, cache = layer.forward(params, x, state=state, train=True, rng=generator(0, DROPOUT), ops=reference)
+        y, cache = layer.forward(used, x, state=state, train=True, rng=generator(0, DROPOUT), ops=ops)
         working = max(working, _working(layer, x, y))
         caches.append(cache)
         x = y
-    given = {id(value) for value in (params | state).values()}
+    given = {id(value) for value in (used | state).values()}
     kept = sum({id(array): array.nbytes for array in _arrays(caches) if id(array) not in given}.values())
-    return Need(3 * sum(sizes), (kept + working) // images + beside, max(sizes))
+    sizes = [value.nbytes for value in params.values()]
+    # In mixed precision a cast parameter and its gradient are together as large as a gradient is without it; the update
+    # then has such gradients beside those that are divided by the loss scale.
+    narrow = sum(value.nbytes for name, value in used.items() if value.dtype != params[name].dtype)
+    return Need(3 * sum(sizes), (kept + working) // images + beside, max(sizes) + narrow)
 
 
 def _working(layer, x, y) -> int:
@@ -69,7 +75,10 @@ def _working(layer, x, y) -> int:
     if isinstance(layer, Conv):
         rows = y[..., 0].size * prod(pair(layer.kernel)) * x.shape[-1] // layer.groups * x.itemsize
         return rows + x.nbytes + y.nbytes
-    return ARRAYS.get(type(layer), OTHERS) * max(x.nbytes, y.nbytes)
+    largest, arrays = max(x.nbytes, y.nbytes), ARRAYS.get(type(layer), OTHERS)
+    if x.dtype == "float16" and isinstance(layer, WIDENED):
+        return largest + 2 * largest * arrays
+    return largest * arrays
 
 
 def _arrays(cache) -> Iterator:

@@ -95,7 +95,7 @@ def step(
     if not check(loss, logits, grads):
         return loss, logits, state
     state = network.update_state(layers, state, caches)
-    del caches  # the update needs memory, too
+    del caches, used  # the update needs memory, too
     update(params, velocity, unscale(grads, scale, params), rates)
     return loss, logits, state
 
@@ -192,7 +192,8 @@ class Trainer:
         """With the reference pairs, on which a look at a run's health runs whatever its steps run on."""
         net, now, available = self.config.network(), self.snapshot, available_memory(self.xp)
         if available is not None:
-            need = memory.estimate(net.layers, now.params, now.state, net.input_shape, beside=BYTES_AHEAD)
+            how = {"dtype": self.config.precision().activations, "beside": BYTES_AHEAD}
+            need = memory.estimate(net.layers, now.params, now.state, net.input_shape, **how)
             memory.check_fits(need, self.config.recipe.batch, available)
 
     def _out_of_memory(self, what: str) -> RunError:

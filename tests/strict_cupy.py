@@ -294,7 +294,7 @@ class Event:
 
 def add_operators(cls):
     for name in "add sub mul truediv floordiv mod pow matmul and_ or_ xor lshift rshift".split():
-        function = product if name == "matmul" else getattr(operator, name)
+        function = getattr(operator, name)
         name = name.rstrip("_")
         setattr(cls, f"__{name}__", lambda s, o, f=function: compute(s, f, s.a, s.operand(o)))
         setattr(cls, f"__r{name}__", lambda s, o, f=function: compute(s, f, s.operand(o), s.a))
@@ -312,8 +312,9 @@ def add_operators(cls):
 
 def compute(array, function, *operands):
     """What an operator of NumPy's arrays gives, on the device of `array`."""
-    if function is product:
+    if function is operator.matmul:
         check_product(*operands)
+        function = product
     array.xp.note("operator")
     return wrap(array.xp, function(*operands))
 

@@ -32,7 +32,7 @@ checkpoint -> parallel
 recipes -> parallel
 network -> health -> train
 network -> memory -> train
-ops -> precision -> train
+ops -> precision -> memory
 data -> figures -> train
 network -> figures
 network -> interop

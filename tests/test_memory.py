@@ -1,6 +1,7 @@
 """The estimate of a step's memory against what a step really takes, and the line that names a batch that fits."""
 
 import gc
+import operator
 import tracemalloc
 
 import pytest
@@ -9,13 +10,22 @@ from minialex import alexnet, memory, network, optim, train
 from minialex.errors import UserError
 from minialex.layers import LRN, BatchNorm, Conv, Flatten, Linear, MapNorm
 from minialex.memory import GIB, Need
+from minialex.ops import reference
+from minialex.precision import mixed
 from minialex.rng import DROPOUT, INIT, generator
+from tests import strict_cupy
 from tests.strict_cupy import StandIn
 
 TOLERANCE = 0.1  # of what a step takes
 
 
-def step_on(net, batch):
+@pytest.fixture(autouse=True)
+def narrow_products(monkeypatch):
+    """Products of float16 without the float32 that stands for cuBLAS's own registers."""
+    monkeypatch.setattr(strict_cupy, "product", operator.matmul)
+
+
+def step_on(net, batch, dtype="float32"):
     """The most bytes that there are at once in a training step, and its estimate.
 
     On the stand-in every operation makes an array of its own, as on a GPU; NumPy would write over some of its operands.
@@ -26,44 +36,64 @@ def step_on(net, batch):
     try:
         params, state = network.init(net.layers, net.input_shape, generator(0, INIT), xp=xp)
         velocity = optim.init_velocity(params)
-        x, t = xp.zeros((batch, *net.input_shape), "float32"), xp.zeros(batch, "int64")
+        x, t = xp.zeros((batch, *net.input_shape), dtype), xp.zeros(batch, "int64")
         gc.collect()
         tracemalloc.reset_peak()
         rates = optim.Rates(0.001, 0.001)
-        train.step(net.layers, params, velocity, state, x, t, rates=rates, rng=generator(0, DROPOUT))
+        how = {"rates": rates, "rng": generator(0, DROPOUT), "scale": 1.0 if dtype == "float32" else 2.0}
+        how["ops"] = mixed(reference, xp)
+        train.step(net.layers, params, velocity, state, x, t, **how)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    return peak, memory.estimate(net.layers, params, state, net.input_shape).of(batch)
+    return peak, memory.estimate(net.layers, params, state, net.input_shape, dtype=dtype).of(batch)
 
 
 @pytest.mark.parametrize(
-    "variant, width, batch",
-    [("paper", 1 / 8, 8), ("code2012", 1 / 4, 4), ("caffe", 1 / 8, 4), ("owt", 1 / 8, 8), ("bn", 1 / 8, 8)],
+    "variant, width, batch, dtype",
+    [
+        ("paper", 1 / 8, 8, "float32"),
+        ("code2012", 1 / 4, 4, "float32"),
+        ("caffe", 1 / 8, 4, "float32"),
+        ("owt", 1 / 8, 8, "float32"),
+        ("bn", 1 / 8, 8, "float32"),
+        ("bn", 1 / 16, 3, "float16"),
+        ("code2012", 1 / 16, 3, "float16"),
+    ],
 )
-def test_an_estimate_is_what_a_step_takes(variant, width, batch):
-    peak, told = step_on(alexnet.build(variant, classes=10, width=width), batch)
+def test_an_estimate_is_what_a_step_takes(variant, width, batch, dtype):
+    peak, told = step_on(alexnet.build(variant, classes=10, width=width), batch, dtype)
     assert told == pytest.approx(peak, rel=TOLERANCE)
 
 
-@pytest.mark.parametrize("layer", [LRN(), MapNorm()], ids=["LRN", "MapNorm"])
-def test_a_layer_that_takes_more_than_others_is_known(layer):
+@pytest.mark.parametrize(
+    "layer, dtype",
+    [
+        (LRN(), "float32"),
+        (MapNorm(), "float32"),
+        (LRN(), "float16"),
+        (MapNorm(), "float16"),
+        (BatchNorm("bn2"), "float16"),  # in float32 it takes an array less than it is told to
+    ],
+)
+def test_a_layer_that_takes_more_than_others_is_known(layer, dtype):
     layers = (Conv("conv1", 32, 1), layer, Flatten(), Linear("fc2", 2))
-    peak, told = step_on(alexnet.Network("one", (20, 20, 3), layers), 8)
+    peak, told = step_on(alexnet.Network("one", (20, 20, 3), layers), 8, dtype)
     assert told == pytest.approx(peak, rel=TOLERANCE)
 
 
-def test_where_weights_outweigh_images_the_update_is_the_fullest_moment():
+@pytest.mark.parametrize("dtype, arrays", [("float32", 4), ("float16", 4.5)])
+def test_where_weights_outweigh_images_the_update_is_the_fullest_moment(dtype, arrays):
     wide = alexnet.Network("wide", (8, 8, 1), (Flatten(), Linear("fc1", 4000)))
-    peak, told = step_on(wide, 2)
+    peak, told = step_on(wide, 2, dtype)
     assert told == pytest.approx(peak, rel=TOLERANCE)
-    assert told / (64 * 4000 * 4) == pytest.approx(4, rel=0.1), "weights, velocity, gradient, and what is added"
+    assert told / (64 * 4000 * 4) == pytest.approx(arrays, rel=0.1), "weights, velocity, gradients, and what is added"
 
 
 def test_two_images_are_sent_through_for_one_has_no_variance():
     layers = (Flatten(), Linear("fc1", 8), BatchNorm("bn1"), Linear("fc2", 2))
     params, state = network.init(layers, (2, 2, 1), generator(0, INIT), xp=StandIn())
-    need = memory.estimate(layers, params, state, (2, 2, 1), beside=1000)
+    need = memory.estimate(layers, params, state, (2, 2, 1), dtype="float32", beside=1000)
     assert 1000 < need.image < 1000 + 100 * 4
 
 

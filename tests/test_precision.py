@@ -11,6 +11,7 @@ from minialex.layers import LRN, BatchNorm, Conv, Dropout, Flatten, Linear, MapN
 from minialex.ops import fast, reference
 from minialex.precision import GROWTH, PRECISIONS, LossScale, cast, mixed, total, unscale
 from minialex.rng import DROPOUT, INIT, generator
+from tests.emulation.raw_module import missing
 from tests.ops.checks import as_tuple
 from tests.ops.checks import generator as seeded
 from tests.strict_cupy import StandIn
@@ -41,14 +42,14 @@ def stripes(seed, count=32):
     return (wave + rng.normal(0, 40, (count, *SHAPE))).astype("float32"), t
 
 
-def trained(net, dtype, steps, *, scale=1.0, rate=0.01, xp=np):
+def trained(net, dtype, steps, *, scale=1.0, rate=0.01, xp=np, ops=reference):
     """Parameters and state, losses, and how the parameters began."""
     params, state = network.init(net, SHAPE, generator(0, INIT), xp=xp)
     began, velocity, losses = {name: value.copy() for name, value in params.items()}, optim.init_velocity(params), []
     for step in range(steps):
         x, t = (xp.asarray(array) for array in stripes(step))
         how = {"rates": optim.Rates(rate, rate), "rng": generator(0, DROPOUT, 0, step)}
-        how |= {"scale": scale, "ops": mixed(reference, xp)}
+        how |= {"scale": scale, "ops": mixed(ops, xp)}
         loss, _, state = train.step(net, params, velocity, state, x.astype(dtype), t, **how)
         losses.append(float(loss))
     return params, state, losses, began
@@ -82,6 +83,16 @@ def test_a_device_that_multiplies_in_float16_follows_numpy():
     np.testing.assert_allclose(losses_, losses, rtol=5e-4)
     wanted, got = change(params, began), change(params_, began)
     assert np.linalg.norm(got - wanted) < 0.03 * np.linalg.norm(wanted)
+
+
+@pytest.mark.skipif(bool(missing()), reason=str(missing()))
+def test_ten_steps_on_kernels_follow_float32():
+    params, _, losses, began = trained(NET, "float32", 10, rate=0.001)
+    params_, _, losses_, _ = trained(NET, "float16", 10, rate=0.001, scale=2.0**12, xp=StandIn(), ops=fused)
+    np.testing.assert_allclose(losses_, losses, rtol=5e-4)
+    wanted, got = change(params, began), change(params_, began)
+    assert np.linalg.norm(got - wanted) < 0.03 * np.linalg.norm(wanted)
+    assert all(value.dtype == "float32" for value in params_.values())
 
 
 def test_it_learns_as_float32_does():

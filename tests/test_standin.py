@@ -13,9 +13,11 @@ from minialex.data.augment import Augmentation
 from minialex.data.packed import Packed
 from minialex.data.preprocess import Preprocessing
 from minialex.evaluate import evaluate
+from minialex.kernels import fused
 from minialex.ops import Pair, reference
 from minialex.recipes import RECIPES
 from minialex.rng import DROPOUT, INIT, generator
+from tests.emulation.raw_module import missing
 from tests.strict_cupy import StandIn
 
 
@@ -341,10 +343,13 @@ def test_an_update_is_a_few_launches_for_each_parameter(xp):
     assert len(xp.launches) - before <= 1 + 6 * len(params)
 
 
-def test_so_does_one_in_mixed_precision_whether_it_fits_or_not(xp, packed, tmp_path):
+@pytest.mark.parametrize("ops", [reference, fused], ids=["reference", "fused"])
+def test_so_does_one_in_mixed_precision_whether_it_fits_or_not(xp, packed, tmp_path, ops):
+    if ops is fused and missing():
+        pytest.skip(missing())
     config = train.Config("noise", "paper", 1 / 16, packed.classes, RECIPES["small"], dtype="mixed")
     snapshot = train.start(config, packed, xp=xp)
-    trainer = train.Trainer(config, packed, snapshot, config.network().layers, tmp_path, xp)
+    trainer = train.Trainer(config, packed, snapshot, config.network().layers, tmp_path, xp, ops)
     x, t = xp.asarray(normal(2, 224, 224, 3).astype("float16")), xp.asarray(np.array([2, 0]))
     for factor in (2.0**10, 2.0**30):
         snapshot.loss_scale = {"factor": factor, "good": 0}
@@ -388,3 +393,20 @@ def test_a_run_on_our_kernels_follows_numpy(xp, packed, tmp_path):
         record = train.Trainer(config, packed, snapshot, config.network().layers, folder, module, **how).run()
         records.append([record[key] for key in ("loss", "val_loss", "val_top1")])
     np.testing.assert_allclose(records[1], records[0], rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:overflow|invalid value:RuntimeWarning")
+def test_a_run_in_mixed_precision_goes_on_to_the_bit(xp, packed, tmp_path):
+    """Other bits than NumPy's: products are rounded to float16, where NumPy's are not."""
+    recipe = replace(RECIPES["small"], batch=4, rate=0.01, bias_rate=0.01)
+
+    def run(name, epochs, begin):
+        recipe_ = replace(recipe, epochs=epochs)
+        config = train.Config("noise", "bn", 1 / 16, packed.classes, recipe_, dtype="mixed")
+        snapshot = begin(config)
+        train.Trainer(config, packed, snapshot, config.network().layers, tmp_path / name, xp).run()
+        return {key: to_numpy(value).tobytes() for key, value in snapshot.params.items()}, snapshot.loss_scale
+
+    expected = run("whole", 2, lambda config: train.start(config, packed, xp=xp))
+    run("parts", 1, lambda config: train.start(config, packed, xp=xp))
+    assert run("parts", 2, lambda config: train.resume(config, tmp_path / "parts", xp=xp)) == expected

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -709,6 +710,11 @@ def with_scale(packed, config, factor):
     return snapshot
 
 
+def first_batch(run):
+    with closing(run._training_batches()) as made:
+        return next(made)
+
+
 def bytes_of(snapshot):
     return [{name: value.tobytes() for name, value in getattr(snapshot, group).items()} for group in checkpoint.GROUPS]
 
@@ -725,7 +731,7 @@ def test_a_step_that_overflows_is_skipped_and_its_scale_halved(packed, tmp_path,
     snapshot = with_scale(packed, config, 2.0**30)
     before = bytes_of(snapshot)
     run = trainer(packed, tmp_path, config, snapshot)
-    x, t = next(run._training_batches())
+    x, t = first_batch(run)
     assert x.dtype == "float16"
     loss, right = run._step(x, t)
     assert bytes_of(snapshot) == before
@@ -779,7 +785,7 @@ def test_a_mixed_run_goes_on_to_the_bit(packed, tmp_path, overflowing, after_ste
 def test_a_mixed_run_that_fits_at_no_scale_ends(packed, tmp_path, overflowing):
     config = mixed(packed)
     run = trainer(packed, tmp_path, config, with_scale(packed, config, 1.0))
-    x, t = next(run._training_batches())
+    x, t = first_batch(run)
     broken = replace(reference, relu=Pair(reference.relu.forward, lambda dy, cache: dy * np.float16(np.inf)))
     run.ops = broken
     before = bytes_of(run.snapshot)
@@ -793,7 +799,7 @@ def test_an_overflow_in_the_forward_pass_is_no_matter_of_the_scale(packed, tmp_p
     snapshot = with_scale(packed, config, 2.0**10)
     snapshot.params["conv1.W"] *= 1e4
     run = trainer(packed, tmp_path, config, snapshot)
-    x, t = next(run._training_batches())
+    x, t = first_batch(run)
     with pytest.raises(
         RunError, match="the loss is nan in step 1 of epoch 1, first seen in the output of conv1; .*--lr"
     ):

@@ -66,6 +66,12 @@ def test_the_mean_is_subtracted_where_each_pixel_lay(apply, kind, dtype):
     np.testing.assert_array_equal(MEAN, before[1])
 
 
+def test_float16_is_rounded_once_from_float32(apply):
+    given = {"noise": NOISE, "divisor": 1.1}
+    x, x16 = (apply(PATCHES["random"](), {}, **given, dtype=d) for d in ("float32", "float16"))
+    np.testing.assert_array_equal(x16, x.astype("float16"), strict=True)
+
+
 OPTIONS = {
     "central": {"central": True},
     "scale": {"scale": (0.5, -2.0, 3.0)},
