@@ -439,7 +439,6 @@ prepare._decode = decode
     cache = {"MINIALEX_CACHE": str(tmp_path / "cache")}
     process = start("train_imagenet", "--data", data, "--out", tmp_path / "run", *SMALL, first=slowly, env=cache)
     until(process, lambda: (tmp_path / "cache").exists() and any((tmp_path / "cache").iterdir()))
-    time.sleep(0.5)  # into the decoding: tqdm has a traceback of its own for a Ctrl-C while it makes its bar
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
     _, errors = process.communicate(timeout=120)
