@@ -38,10 +38,10 @@ def labels(batch: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 1000, batch)
 
 
-def layer_names() -> list[str]:
-    """A name for each layer of `paper`; one without a name of its own has the number of the last that has one."""
+def layer_names(layers: tuple = PAPER.layers) -> list[str]:
+    """A name for each layer; one without a name of its own has the number of the last that has one."""
     names, number = [], ""
-    for layer in PAPER.layers:
+    for layer in layers:
         number = layer.name[-1] if hasattr(layer, "name") else number
         names.append(getattr(layer, "name", f"{type(layer).__name__} {number}"))
     return names

@@ -2,122 +2,169 @@
 
     python benchmarks/gpu.py
 
-Compares every pair and a training step with NumPy, trains the toy set to 90%, times training steps against PyTorch and
-against the bare matrix products, and shows where the time goes. Each section reports for itself, also where it fails,
-and none begins after seven minutes. Prints tables, and writes all of it to benchmarks/results/gpu-DEVICE-DATE.json.
-Needs CuPy and a GPU, and no network; without PyTorch ours is timed alone. Exit status 1 where a section failed.
+Compares every pair, a training step and mixed precision with NumPy, trains the toy set to 90%, times training steps
+beside the bare matrix products and PyTorch's, and shows where the time goes. Prints tables, and keeps all of it in
+benchmarks/results/gpu-DEVICE-DATE.json. Needs CuPy and a GPU, and no network; without PyTorch, ours is timed alone.
+
+Each section has a process and a time of its own: one that fails, hangs or breaks the device ends alone, and what it
+had found until then is kept. The whole ends within eight minutes. Exit status 1 where a section failed.
 """
 
 import argparse
-import importlib.util
 import json
+import multiprocessing
 import sys
 import time
 import traceback
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from datetime import date
-from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import gpu_parity
 import gpu_speed
-import numpy as np
+import gpu_torch
 
-from minialex import kernels, train
 from minialex.backend import get_backend
-from minialex.data.prepare import open_data
-from minialex.errors import RunError, main_status, one_line
+from minialex.errors import RunError, UserError, main_status, one_line
 from minialex.network import table
-from minialex.recipes import RECIPES
 
 RESULTS = Path(__file__).parent / "results"
-BATCHES = (128, 256, 1024)
-LAST = 420  # seconds after which no section begins
-GOOD = 0.9  # top-1 on the toy set
-OWN = {"ops": kernels.fused, "update": kernels.update, "preprocess": kernels.preprocess}
+ENOUGH = 450  # seconds for all sections: less than eight minutes with what is before and after them
+BATCHES = (128, 1024, 256)  # the two that matter most first, should time run out
 
 
-def trained(xp, dtype: str, own: dict) -> list[tuple]:
-    """Train the toy set until GOOD, in at most its recipe's epochs; RunError where it does not get there."""
-    packed, recipe = open_data(None), RECIPES["toy"]
-    for epochs in range(2, recipe.epochs + 1, 2):
-        config = train.Config("toy", "code2012", 0.25, packed.classes, replace(recipe, epochs=epochs), dtype=dtype)
-        with TemporaryDirectory() as folder:
-            began, snapshot = time.monotonic(), train.start(config, packed, xp=xp)
-            record = train.Trainer(config, packed, snapshot, config.network().layers, Path(folder), xp, **own).run()
-        if record["val_top1"] >= GOOD:
-            seconds = f"{time.monotonic() - began:.1f}"
-            return [("toy set", dtype, f"{epochs} epochs", f"{seconds} s", f"top-1 {record['val_top1']:.1%}")]
-    raise RunError(f"the toy set ended at {record['val_top1']:.1%}, not {GOOD:.0%}")
+class Section(NamedTuple):
+    """function(xp, *arguments) yields rows, dicts from column to value; it has so many seconds for them."""
+
+    name: str
+    seconds: float
+    function: Callable[..., Iterable[dict]]
+    arguments: tuple = ()
 
 
-def sections(xp, batches) -> dict:
-    """What there is to do, by name: functions that return rows of strings."""
-    own = {name: {} if name == "array code" else OWN for name in ("array code", "kernels")}
-    todo = {"device": partial(device, xp)}
-    for name, how in own.items():
-        todo[f"each pair, {name}"] = partial(gpu_parity.pairs, xp, **how)
-        todo[f"training steps, {name}"] = partial(gpu_parity.steps, xp, **how)
-    todo["mixed precision"] = partial(gpu_parity.mixed_steps, xp, OWN)
-    todo |= {f"training, {name}": partial(trained, xp, "float32", how) for name, how in own.items()}
-    todo["training, mixed"] = partial(trained, xp, "mixed", OWN)
-    for batch in batches:
-        todo[f"steps of {batch} images"] = partial(gpu_speed.ours, xp, batch, own)
-        todo[f"bare products, {batch} images"] = partial(gpu_speed.bound, xp, batch)
-        if importlib.util.find_spec("torch"):
-            todo[f"PyTorch, {batch} images"] = partial(gpu_speed.pytorch, batch)
-    todo |= {f"layers, {name}": partial(gpu_speed.layers, xp, batches[0], **how) for name, how in own.items()}
+def sections() -> list[Section]:
+    """All that there is to do, in the order of what one wants to know first."""
+    todo = [Section("device", 20, gpu_speed.device)]
+    todo += [Section(f"pairs, {name}", 60, gpu_parity.pairs, (name,)) for name in gpu_parity.TABLES]
+    todo += [Section(f"training steps, {name}", 60, gpu_parity.steps, (name,)) for name in gpu_parity.TABLES]
+    todo += [Section(f"mixed precision, {name}", 40, gpu_parity.mixed_steps, (name,)) for name in gpu_parity.TABLES]
+    for name, dtype in (("array code", "float32"), ("kernels", "float32"), ("kernels", "mixed")):
+        todo.append(Section(f"toy set, {name}, {dtype}", 60, gpu_parity.training, (name, dtype)))
+    for batch in BATCHES:
+        todo.append(Section(f"steps of {batch} images", 60, gpu_speed.steps, (batch,)))
+        todo.append(Section(f"PyTorch, steps of {batch} images", 80, gpu_torch.steps, (batch,)))
+        if batch == BATCHES[0]:
+            todo += [Section(f"layers, {name}", 40, gpu_speed.layers, (batch, name)) for name in gpu_parity.TABLES]
     return todo
 
 
-def device(xp) -> list[tuple]:
-    """The GPU, and the versions of what drives it."""
-    properties, runtime = xp.cuda.runtime.getDeviceProperties(0), xp.cuda.runtime
-    memory = f"{runtime.memGetInfo()[1] / 2**30:.0f} GiB"
-    versions = [("CuPy", xp.__version__), ("NumPy", np.__version__), ("CUDA runtime", str(runtime.runtimeGetVersion()))]
-    return [("device", properties["name"].decode(), memory), *versions, ("driver", str(runtime.driverGetVersion()))]
+def run(section: Section, backend: str, seconds: float) -> dict:
+    """A section's {"rows", "seconds"}; and, where it was not to be had or failed, why ("left out" or "failed").
+
+    Its process is ended after so many seconds, or its own if they are fewer.
+    """
+    began, seconds = time.monotonic(), min(seconds, section.seconds)
+    if seconds <= 0:
+        return {"rows": [], "seconds": 0.0, "left out": "no time is left"}
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_serve, args=(theirs, backend, section.function, section.arguments))
+    process.start()
+    theirs.close()
+    try:
+        rows, end = _received(ours, began + seconds)
+    finally:
+        process.kill()  # it has nothing left to do, or no time
+        process.join()
+        ours.close()
+    wrong = [row for row in rows if row.get("wrong")]
+    end |= {"failed": f"{len(wrong)} of {len(rows)} rows are wrong"} if wrong and "failed" not in end else {}
+    return {"rows": rows, "seconds": round(time.monotonic() - began, 1), **end}
 
 
-def run(todo: dict, last: float) -> dict:
-    """Every section's rows, or why it has none; printed as they come."""
-    report, began = {}, time.monotonic()
-    for name, section in todo.items():
-        if time.monotonic() - began > last:
-            report[name] = {"left out": "no time left"}
-            print(f"\n{name}: left out, for there is no time left", flush=True)
-            continue
-        start = time.monotonic()
-        try:
-            report[name] = {"rows": section()}
-            print(f"\n{name}\n{table(_even(report[name]['rows']))}", flush=True)
-        except Exception as error:  # the others shall be heard
-            report[name] = {"failed": f"{type(error).__name__}: {one_line(error)}", "where": traceback.format_exc()}
-            print(f"\n{name}: FAILED, {report[name]['failed']}", flush=True)
-        report[name]["seconds"] = round(time.monotonic() - start, 1)
-    return report
+def _received(pipe: Connection, until: float) -> tuple[list[dict], dict]:
+    """The rows that come, and how they ended."""
+    rows = []
+    try:
+        while pipe.poll(max(0.0, until - time.monotonic())):
+            kind, value = pipe.recv()
+            if kind == "end":
+                return rows, value
+            rows.append(value)
+    except EOFError:
+        return rows, {"failed": "its process ended, as a crash or too little memory would end it"}
+    return rows, {"failed": "its time is over"}
 
 
-def _even(rows: list[tuple]) -> list[tuple]:
-    """Rows of one length."""
-    longest = max(map(len, rows))
-    return [(*row, *[""] * (longest - len(row))) for row in rows]
+def _serve(pipe: Connection, backend: str, function: Callable, arguments: tuple) -> None:
+    """In a section's own process: send its rows, then how it ended."""
+    try:
+        for row in function(get_backend(backend), *arguments):
+            pipe.send(("row", row))
+        end = {}
+    except UserError as error:
+        end = {"left out": one_line(error)}
+    except Exception as error:  # whatever it is, the other sections shall be heard
+        end = {"failed": f"{type(error).__name__}: {one_line(error)}", "where": traceback.format_exc()}
+    pipe.send(("end", end))
+
+
+def show(name: str, result: dict) -> None:
+    """A section's table, and how it ended if not well."""
+    print(f"\n{name}, {result['seconds']} s")
+    if result["rows"]:
+        print(as_table(result["rows"]))
+    for how in ("left out", "failed"):
+        if how in result:
+            print(f"{how.upper()}: {result[how]}")
+    sys.stdout.flush()
+
+
+def as_table(rows: list[dict]) -> str:
+    """Rows with the columns that any of them has."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    return table([columns, *([shown(row.get(column, "")) for column in columns] for row in rows)])
+
+
+def shown(value) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:,.3f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
 def main(argv=None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch", type=int, nargs="+", default=BATCHES, metavar="N", help="images in a step")
-    args = parser.parse_args(argv)
-    xp = get_backend("cupy")
-    report = run(sections(xp, args.batch), LAST)
-    name = xp.cuda.runtime.getDeviceProperties(0)["name"].decode().replace(" ", "-")
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"gpu-{name}-{date.today()}.json"
-    path.write_text(json.dumps(report, indent=1), encoding="utf-8")
-    failed = [name for name, section in report.items() if "failed" in section]
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args(argv)
+    todo = sections()
+    try:
+        device = gpu_speed.device_name(get_backend("cupy"))
+    except UserError:
+        print("\n".join(f"{section.name}: not run" for section in todo), flush=True)
+        raise
+    path = RESULTS / f"gpu-{device.replace(' ', '-')}-{date.today()}.json"
+    failed = run_all(todo, "cupy", path)
     print(f"\nall of it is in {path}")
     if failed:
-        raise RunError(f"failed: {', '.join(failed)}")
+        raise RunError(f"these sections failed: {'; '.join(failed)}")
+
+
+def run_all(todo: list[Section], backend: str, path: Path) -> list[str]:
+    """Run, show and keep one section after the other, and what steps took in all; the names of those that failed."""
+    report, until = {}, time.monotonic() + ENOUGH
+    for section in todo:
+        report[section.name] = run(section, backend, until - time.monotonic())
+        show(section.name, report[section.name])
+        _keep(report, path)  # now, for nobody knows what comes
+    report["ours and PyTorch's"] = {"rows": gpu_speed.compared(report), "seconds": 0.0}
+    show("ours and PyTorch's", report["ours and PyTorch's"])
+    _keep(report, path)
+    return [name for name, result in report.items() if "failed" in result]
+
+
+def _keep(report: dict, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
