@@ -72,6 +72,10 @@ def _parts(name: str, w, v, g, rates: Rates):
 
 
 def check(name: str, w, v, g) -> None:
+    """Raise ValueError unless a parameter, its velocity and its gradient can be updated in place (section 5).
+
+    All three have one shape, and w and v are C-contiguous.
+    """
     if not w.shape == v.shape == g.shape:
         raise ValueError(f"{name} has shape {w.shape}: it needs a velocity and a gradient so, got {v.shape}, {g.shape}")
     if not (w.flags.c_contiguous and v.flags.c_contiguous):

@@ -101,7 +101,7 @@ class ColumnBlocks(NoParameters):
     def backward(self, dy, cache, *, ops, need_dx=True):
         caches, W_shape = cache
         xp = xp_of(dy)
-        dW = self.gradient.like(xp, W_shape, dy.dtype)
+        dW = self.gradient.like(xp, W_shape, xp.result_type(dy.dtype, xp.float32))  # of float16 it may be float32
 
         def run(columns, part):
             dx, dW[:, columns], db = ops.linear.backward(dy[:, columns], part, need_dx=need_dx)

@@ -12,6 +12,7 @@ from minialex import alexnet, network, threads
 from minialex.layers import LRN, BatchNorm, Conv, Dropout, Flatten, Linear, MaxPool, NoParameters, ReLU
 from minialex.ops import Pair, fast, reference
 from minialex.parallel import BLOCK, CHUNK, FEW, Chunks, ColumnBlocks, by_image_chunks, for_backend
+from minialex.precision import mixed
 from minialex.rng import DROPOUT, INIT, generator
 from minialex.threads import compute_threads
 
@@ -253,6 +254,18 @@ def test_a_gradient_lies_where_it_lay_before_and_is_another():
         second = gradient(np.full((3, 4), 5.0))
         assert second is first and (second == 15).all()
         assert gradient(np.full((3, 4), 5.0, "float32").astype("float64")) is first
+
+
+def test_in_mixed_precision_a_gradient_stays_float32():
+    """The widened pair hands it out so: in float16 this one would be infinite."""
+    ops, x = mixed(fast, np), np.full((4, 3), 200, "float16")
+    params = {"fc.W": np.ones((3, BLOCK + 1), "float16"), "fc.b": np.zeros(BLOCK + 1, "float16")}
+    with ThreadPoolExecutor(2) as pool:
+        layers = by_image_chunks((Linear("fc", BLOCK + 1),), pool)
+        y, caches = network.forward(layers, params, x, state={}, train=True, ops=ops)
+        grads = network.backward(layers, params, caches, np.full_like(y, 100), ops=ops)
+    assert {name: value.dtype.name for name, value in grads.items()} == {"fc.W": "float32", "fc.b": "float32"}
+    assert (grads["fc.W"] == 4 * 200 * 100).all()
 
 
 def test_what_a_layer_hands_out_is_not_added_to():

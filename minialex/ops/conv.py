@@ -66,6 +66,10 @@ def _join(parts, axis):
 
 
 def check(x, W, b, stride, pad, groups):
+    """Raise ValueError unless x (N,H,W,C), W (KH,KW,C/groups,OC), b (OC,) and groups fit each other.
+
+    stride and pad, in pixels, are looked at where the output's size is computed.
+    """
     require_images("conv", x)
     require(W.ndim == 4, f"conv: W has shape {W.shape}, it needs four axes (KH,KW,C/groups,OC)")
     require_float("conv", x=x, W=W, b=b)

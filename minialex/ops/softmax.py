@@ -41,6 +41,7 @@ def softmax(logits):
 
 
 def check(logits, t):
+    """Raise ValueError unless logits are (N,M), and t is (N,) integers: 0..M-1, which is looked at on NumPy alone."""
     require(logits.ndim == 2, f"softmax: logits have shape {logits.shape}, they need two axes (N,M)")
     require_float("softmax", logits=logits)
     require_shape("softmax", "t", t.shape, logits.shape[:1], "one label a row of logits")
