@@ -20,6 +20,11 @@ PICTURE, THUMBNAIL, LINE, GAP = 1.36, 0.75, 0.19, 0.12
 
 
 def curves(history: list[dict], path: Path) -> None:
+    """The picture of `learning_curves`, in a file."""
+    _save(learning_curves(history), path)
+
+
+def learning_curves(history: list[dict]) -> Figure:
     """Loss and top-1 of training and validation against the epoch, from the records of a run's log."""
     epochs = [record["epoch"] for record in history]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
@@ -35,7 +40,7 @@ def curves(history: list[dict], path: Path) -> None:
     panels[1].yaxis.set_major_formatter(PercentFormatter(1.0))
     panels[1].set_ylim(0, 1)
     panels[0].legend(frameon=False)
-    _save(figure, path)
+    return figure
 
 
 def kernels(W: np.ndarray, path: Path, columns: int = 16) -> None:
