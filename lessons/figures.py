@@ -18,7 +18,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `drawings`, from wherever this file is run or imported
 
-from drawings import data  # noqa: E402
+from drawings import data, lrn  # noqa: E402
 from drawings.style import STYLE  # noqa: E402
 
 from minialex.errors import main_status  # noqa: E402
@@ -28,6 +28,8 @@ FOLDER = Path(__file__).parent / "figures"
 FIGURES = {
     "toy_set.jpg": data.toy_set,
     "imagenette_curves.svg": data.imagenette_curves,
+    "lrn_windows.svg": lrn.lrn_windows,
+    "lrn_response.svg": lrn.lrn_response,
 }
 
 
