@@ -20,6 +20,7 @@ SECTIONS = [
     "Exercises",
 ]
 VERDICTS = {"checked", "reproduced", "differs", "needs ImageNet"}
+WIDTH = 96  # characters of code that a page shows without scrolling
 FENCE = re.compile(r"^```(.*?)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 
@@ -78,6 +79,13 @@ def test_its_sections_come_in_the_order_of_all(lesson):
     found = [heading for heading in sections(text) if heading in SECTIONS]
     assert found == (SECTIONS if lesson.name[:2] != "00" else ["The paper's claims", "Exercises"])
     assert re.search(r"^\|.*\bshape\b.*\|$", text, re.MULTILINE), "no table of shapes"
+
+
+@every_lesson
+def test_code_and_outputs_are_as_wide_as_a_page(lesson):
+    fences = FENCE.findall(lesson.read_text(encoding="utf-8"))
+    wide = [line for info, body in fences if "quote" not in info for line in body.splitlines() if len(line) > WIDTH]
+    assert wide == []
 
 
 @every_lesson
