@@ -1,13 +1,14 @@
 """The lessons keep one form, so that a reader finds the same thing in the same place of each."""
 
-import ast
 import re
 from pathlib import Path
 
 import pytest
 
+from lessons.claims import all_lessons, claims
+
 ROOT = Path(__file__).parent.parent.parent
-LESSONS = sorted((ROOT / "lessons").glob("[01][0-9]_*.md"))
+LESSONS = all_lessons()
 SECTIONS = [
     "The claim",
     "The smallest example",
@@ -19,7 +20,6 @@ SECTIONS = [
     "The paper's claims",
     "Exercises",
 ]
-VERDICTS = {"checked", "reproduced", "differs", "needs ImageNet"}
 WIDTH = 96  # characters of code that a page shows without scrolling
 FENCE = re.compile(r"^```(.*?)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
@@ -42,12 +42,6 @@ def sections(text: str) -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def claims(text: str) -> list[list[str]]:
-    """The rows of the table of the paper's claims: claim, the paper, here, verdict, where."""
-    rows = re.findall(r"^\|(.+)\|$", sections(text)["The paper's claims"], re.MULTILINE)
-    return [[cell.strip() for cell in row.split("|")] for row in rows[2:]]
-
-
 def shape(lesson: Path) -> dict:
     """What the table of lessons tells of one."""
     text = lesson.read_text(encoding="utf-8")
@@ -59,7 +53,7 @@ def shape(lesson: Path) -> dict:
         "figures": len(re.findall(r"^!\[", text, re.MULTILINE)),
         "exercises": len(re.findall(r"^\d\. ", sections(text).get("Exercises", ""), re.MULTILINE)),
         "hints": sections(text).get("Exercises", "").count("<details>"),
-        "claims": len(claims(text)),
+        "claims": len(claims(lesson)),
     }
 
 
@@ -86,17 +80,6 @@ def test_code_and_outputs_are_as_wide_as_a_page(lesson):
     fences = FENCE.findall(lesson.read_text(encoding="utf-8"))
     code = "".join(body for info, body in fences if "quote" not in info and info.strip() != "math")
     assert [line for line in code.splitlines() if len(line) > WIDTH] == []
-
-
-@every_lesson
-def test_each_claim_points_at_what_checks_it(lesson):
-    for claim, _, _, verdict, where in claims(lesson.read_text(encoding="utf-8")):
-        assert verdict in VERDICTS, claim
-        assert "](" in where, f"{claim}: no link"
-        for name, file in re.findall(r"\[`(test_\w+)`\]\(([^)]+)\)", where):
-            tree = ast.parse((lesson.parent / file).read_text(encoding="utf-8"))
-            names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-            assert name in names, f"{claim}: {file} has no {name}"
 
 
 def test_the_map_names_every_lesson():
