@@ -1,4 +1,4 @@
-"""Every claim of the paper that the lessons look at, in one table: `python lessons/claims.py` writes lessons/claims.md."""
+"""Every claim of the paper that the lessons look at, in one table: `python lessons/claims.py` writes claims.md."""
 
 import re
 from collections import Counter
