@@ -18,7 +18,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `drawings`, from wherever this file is run or imported
 
-from drawings import data, lrn, start  # noqa: E402
+from drawings import data, intro, lrn, start  # noqa: E402
 from drawings.style import STYLE  # noqa: E402
 
 from minialex.errors import main_status  # noqa: E402
@@ -31,6 +31,8 @@ FIGURES = {
     "start_map.svg": start.code_map,
     "start_image.jpg": start.one_image,
     "start_steps.svg": start.difference_steps,
+    "intro_shares.svg": intro.two_shares,
+    "intro_sharing.svg": intro.sharing,
     "lrn_windows.svg": lrn.lrn_windows,
     "lrn_response.svg": lrn.lrn_response,
 }
