@@ -18,7 +18,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `drawings`, from wherever this file is run or imported
 
-from drawings import data, intro, lrn, start  # noqa: E402
+from drawings import data, dataset, intro, lrn, start  # noqa: E402
 from drawings.style import STYLE  # noqa: E402
 
 from minialex.errors import main_status  # noqa: E402
@@ -33,6 +33,9 @@ FIGURES = {
     "start_steps.svg": start.difference_steps,
     "intro_shares.svg": intro.two_shares,
     "intro_sharing.svg": intro.sharing,
+    "dataset_resize.jpg": dataset.resizing,
+    "dataset_mean.jpg": dataset.mean_image,
+    "dataset_gradient.svg": dataset.loss_and_gradient,
     "lrn_windows.svg": lrn.lrn_windows,
     "lrn_response.svg": lrn.lrn_response,
 }
