@@ -21,6 +21,7 @@ import subprocess
 import sys
 import textwrap
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from sybil import Document, Region, Sybil
@@ -36,7 +37,7 @@ PRINTED, STALE = "_printed", "_stale"  # in a lesson's namespace: what a fence p
 def parse(document: Document):
     """Every fence of a lesson, with what evaluates it: a function that returns a complaint, or None."""
     regions = list(FENCES(document))
-    for region, following in zip(regions, [*regions[1:], None], strict=True):
+    for region, following in pairwise([*regions, None]):
         info = region.lexemes["info"].strip()
         if info != "math" and not re.fullmatch(r"\w+ no-run \S.*", info):
             shown = following is not None and following.lexemes["info"].strip() == "text"
