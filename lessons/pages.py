@@ -47,7 +47,8 @@ def render(markdown: str) -> str:
 
     def keep(match):
         indent, display, inline = match.groups()
-        formulas.append(convert(display or inline, display="block" if display else "inline"))
+        formula = (display or inline).replace("{aligned}", "{align*}")  # what the converter calls it
+        formulas.append(convert(formula, display="block" if display else "inline"))
         place = f"formula{len(formulas) - 1}x"  # a word that markdown leaves alone
         return f"{indent}{place}\n" if display else place
 

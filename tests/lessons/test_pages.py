@@ -14,6 +14,11 @@ def test_formulas_are_drawn_and_code_is_left_alone():
     assert "formula0x" not in shown
 
 
+def test_lines_are_aligned():
+    shown = pages.render("```math\n\\begin{aligned}\na &= b \\\\\nc &= d\n\\end{aligned}\n```\n")
+    assert shown.count("<mtr>") == 2 and "&<" not in shown
+
+
 def test_every_page_is_written_in_both_themes(tmp_path, capsys):
     for theme, paper in (("light", "#fff"), ("dark", "#0d1117")):
         folder = tmp_path / theme
