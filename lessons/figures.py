@@ -18,7 +18,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `drawings`, from wherever this file is run or imported
 
-from drawings import data, dataset, intro, lrn, start  # noqa: E402
+from drawings import data, dataset, intro, lrn, pool, relu, start, towers  # noqa: E402
 from drawings.style import STYLE  # noqa: E402
 
 from minialex.errors import main_status  # noqa: E402
@@ -36,8 +36,15 @@ FIGURES = {
     "dataset_resize.jpg": dataset.resizing,
     "dataset_mean.jpg": dataset.mean_image,
     "dataset_gradient.svg": dataset.loss_and_gradient,
+    "relu_slopes.svg": relu.relu_slopes,
+    "relu_depth.svg": relu.relu_depth,
+    "relu_figure1.svg": relu.relu_figure1,
+    "towers_wiring.svg": towers.towers_wiring,
+    "towers_blocks.svg": towers.towers_blocks,
     "lrn_windows.svg": lrn.lrn_windows,
     "lrn_response.svg": lrn.lrn_response,
+    "pool_by_hand.svg": pool.pool_by_hand,
+    "pool_coverage.svg": pool.pool_coverage,
 }
 
 
