@@ -1,9 +1,8 @@
 """Overlapping against non-overlapping pooling on the toy set: `python lessons/experiments/pooling.py` (section 3.4).
 
-A small network of three convolutions, each with ReLU and pooling, whose maps have 31, 15 and 7 pixels a side: both kinds
-of pooling give the same sizes. Both start from the same weights and see the same batches.
+A small network of three convolutions, each with ReLU and pooling, whose maps have 31, 15 and 7 pixels a side: both
+kinds of pooling give the same sizes. Both start from the same weights and see the same batches.
 """
-
 
 from itertools import product
 

@@ -1,7 +1,7 @@
 """A quick form of Figure 1, ReLU against tanh: `python lessons/experiments/relu_figure1.py CIFAR` (section 3.1).
 
 CIFAR is anything that open_source takes for CIFAR-10. A four-layer network (three convolutions and a fully connected
-layer) on 2,000 of its training images: raw pixels minus the mean image, weights from N(0, sigma^2), nothing regularised.
+layer) on 2,000 of its training images: raw pixels minus the mean image, weights from N(0, sigma^2), no regularisation.
 Each function has several rates; its best one is the one that reaches the goal in the fewest passes, or comes closest.
 """
 
@@ -19,8 +19,8 @@ from minialex.ops import fast
 from minialex.rng import INIT, generator
 from minialex.threads import compute_threads
 
-PER_CLASS, BATCH, PASSES, GOAL, SEED = 200, 25, 45, 0.25, 0
-RATES = {"relu": (0.0005, 0.001, 0.002), "tanh": (0.004, 0.008, 0.016)}
+PER_CLASS, BATCH, PASSES, GOAL, SEED = 200, 25, 32, 0.25, 0
+RATES = {"relu": (0.0005, 0.001, 0.008), "tanh": (0.008, 0.016)}
 FUNCTIONS = {"relu": ReLU, "tanh": Tanh}
 
 
