@@ -56,11 +56,14 @@ def relu_figure1():
             best = run["rate"] == result["best"][kind]
             label = {"relu": "ReLU", "tanh": "tanh"}[kind] + f", rate {run['rate']}" if best else None
             passes = np.arange(1, len(run["errors"]) + 1)
-            axes.plot(passes, run["errors"], color=color, alpha=1 if best else 0.25, label=label)
+            axes.plot(passes, run["errors"], color=color, alpha=1 if best else 0.3, label=label)
+            if kind == "relu" and run["rate"] == result["best"]["tanh"]:
+                axes.text(32.4, run["errors"][-1], "ReLU at the\nrate of tanh", color=color, va="center")
     axes.axhline(result["goal"], color=INK, linewidth=1, linestyle=":")
-    axes.text(1, result["goal"] + 0.01, f"{result['goal']:.0%} error")
-    axes.set_ylim(0, 0.92)
+    axes.text(33, result["goal"] + 0.02, f"{result['goal']:.0%} error")
+    axes.set_ylim(0, 0.95)
+    axes.set_xlim(0, 37)
     axes.set_xlabel("passes through the training images")
     axes.set_title("training error")
-    axes.legend(loc="upper right")
+    axes.legend(loc="lower left")
     return figure
