@@ -18,7 +18,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `drawings`, from wherever this file is run or imported
 
-from drawings import data, dataset, dropout, intro, lrn, pool, relu, start, towers  # noqa: E402
+from drawings import data, dataset, dropout, intro, learning, lrn, pool, relu, start, towers  # noqa: E402
 from drawings.style import STYLE  # noqa: E402
 
 from minialex.errors import main_status  # noqa: E402
@@ -47,6 +47,8 @@ FIGURES = {
     "pool_coverage.svg": pool.pool_coverage,
     "dropout_masks.svg": dropout.dropout_masks,
     "dropout_gap.svg": dropout.dropout_gap,
+    "learning_drop.svg": learning.learning_drop,
+    "learning_bias.svg": learning.learning_bias,
 }
 
 
