@@ -18,7 +18,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `drawings`, from wherever this file is run or imported
 
-from drawings import data, dataset, dropout, intro, learning, lrn, pool, relu, start, towers  # noqa: E402
+from drawings import data, dataset, dropout, intro, learning, lrn, pool, relu, results, start, towers  # noqa: E402
 from drawings.style import STYLE  # noqa: E402
 
 from minialex.errors import main_status  # noqa: E402
@@ -49,6 +49,9 @@ FIGURES = {
     "dropout_gap.svg": dropout.dropout_gap,
     "learning_drop.svg": learning.learning_drop,
     "learning_bias.svg": learning.learning_bias,
+    "results_kernels.png": results.results_kernels,
+    "results_guesses.jpg": results.results_guesses,
+    "results_alike.jpg": results.results_alike,
 }
 
 
