@@ -18,7 +18,21 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `drawings`, from wherever this file is run or imported
 
-from drawings import architecture, augmentation, data, dataset, intro, lrn, pool, relu, start, towers  # noqa: E402
+from drawings import (  # noqa: E402
+    architecture,
+    augmentation,
+    data,
+    dataset,
+    dropout,
+    intro,
+    learning,
+    lrn,
+    pool,
+    relu,
+    results,
+    start,
+    towers,
+)
 from drawings.style import STYLE  # noqa: E402
 
 from minialex.errors import main_status  # noqa: E402
@@ -50,6 +64,13 @@ FIGURES = {
     "architecture_fields.jpg": architecture.architecture_fields,
     "augmentation_ten_crops.jpg": augmentation.augmentation_ten_crops,
     "augmentation_noise.jpg": augmentation.augmentation_noise,
+    "dropout_masks.svg": dropout.dropout_masks,
+    "dropout_gap.svg": dropout.dropout_gap,
+    "learning_drop.svg": learning.learning_drop,
+    "learning_bias.svg": learning.learning_bias,
+    "results_kernels.png": results.results_kernels,
+    "results_guesses.jpg": results.results_guesses,
+    "results_alike.jpg": results.results_alike,
 }
 
 
