@@ -97,7 +97,10 @@ class _Checker:
     def _ask(self, case: Case):
         """The learner's answer as arrays, and the names of the inputs that were changed on the way."""
         inputs = {name: deepcopy(value) for name, value in case.inputs.items()}
-        got = case.call(self._learner, **inputs)
+        try:
+            got = case.call(self._learner, **inputs)
+        except (TypeError, ValueError, AttributeError) as error:  # what the code raises itself is a Fault
+            raise Fault(f"the result is not of the kind that is asked for: {error}") from None
         changed = [
             name
             for name, value in inputs.items()
