@@ -1,4 +1,7 @@
-"""Exercise: batch normalisation (beside section 3.3, lessons 05 and 12). Check: `python -m minialex check batchnorm`."""
+"""Exercise: batch normalisation (beside section 3.3, lessons 05 and 12).
+
+Check it with `python -m minialex check batchnorm`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 
 def batchnorm_forward(x, gamma, beta, *, eps=1e-5, mean=None, var=None):

@@ -1,4 +1,7 @@
-"""Exercise: colour noise (section 4.1, lesson 08). Check it with `python -m minialex check colour_noise`."""
+"""Exercise: colour noise (section 4.1, lesson 08).
+
+Check it with `python -m minialex check colour_noise`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 
 def principal_components(covariance):

@@ -1,4 +1,7 @@
-"""Exercise: convolution (sections 3.2 and 3.5, lessons 04 and 07). Check it with `python -m minialex check conv`."""
+"""Exercise: convolution (sections 3.2 and 3.5, lessons 04 and 07).
+
+Check it with `python -m minialex check conv`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 
 def conv_forward(x, W, b, *, stride=1, pad=0, groups=1):

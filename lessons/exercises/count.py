@@ -1,4 +1,7 @@
-"""Exercise: parameters and multiply-adds (section 1, lesson 01). Check it with `python -m minialex check count`."""
+"""Exercise: parameters and multiply-adds (section 1, lesson 01).
+
+Check it with `python -m minialex check count`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 
 def parameters(kernel, C, OC, groups):

@@ -1,8 +1,11 @@
-"""Exercise: dropout (section 4.2, lesson 09). Check it with `python -m minialex check dropout`."""
+"""Exercise: dropout (section 4.2, lesson 09).
+
+Check it with `python -m minialex check dropout`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 
 def dropout_forward(x, *, mask, p=0.5, inverted=False):
-    """                     training (mask of 0 and 1)   testing (mask is None)
+    """training (mask of 0 and 1)   testing (mask is None)
     as in the paper     y = x mask                   y = x (1 - p)
     inverted            y = x mask / (1 - p)         y = x
 

@@ -1,4 +1,7 @@
-"""Exercise: every window as a row, and back (section 3.5, lesson 07). Check it with `python -m minialex check im2col`."""
+"""Exercise: every window as a row, and back (section 3.5, lesson 07).
+
+Check it with `python -m minialex check im2col`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 
 def im2col(x, kernel, stride, pad):

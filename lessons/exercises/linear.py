@@ -1,4 +1,7 @@
-"""Exercise: a fully connected layer (section 3.5, lesson 07). Check it with `python -m minialex check linear`."""
+"""Exercise: a fully connected layer (section 3.5, lesson 07).
+
+Check it with `python -m minialex check linear`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 
 def linear_forward(x, W, b):

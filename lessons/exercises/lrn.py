@@ -1,4 +1,7 @@
-"""Exercise: local response normalisation (section 3.3, lesson 05). Check it with `python -m minialex check lrn`."""
+"""Exercise: local response normalisation (section 3.3, lesson 05).
+
+Check it with `python -m minialex check lrn`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 
 def lrn_forward(x, *, n=5, k=2.0, alpha=1e-4, beta=0.75, groups=1):

@@ -1,4 +1,7 @@
-"""Exercise: the normalisation inside a map (beside section 3.3, lesson 05). Check: `python -m minialex check mapnorm`."""
+"""Exercise: the normalisation inside a map (beside section 3.3, lesson 05).
+
+Check it with `python -m minialex check mapnorm`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 
 def mapnorm_forward(x, *, size=5, k=1.0, alpha=1e-3 / 25, beta=0.75):

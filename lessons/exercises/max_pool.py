@@ -1,4 +1,7 @@
-"""Exercise: overlapping max pooling (section 3.4, lesson 06). Check it with `python -m minialex check max_pool`."""
+"""Exercise: overlapping max pooling (section 3.4, lesson 06).
+
+Check it with `python -m minialex check max_pool`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 
 def max_pool_forward(x, *, kernel=3, stride=2):

@@ -1,4 +1,7 @@
-"""Exercise: the rectified linear unit (section 3.1, lesson 03). Check it with `python -m minialex check relu`."""
+"""Exercise: the rectified linear unit (section 3.1, lesson 03).
+
+Check it with `python -m minialex check relu`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 
 def relu_forward(x):

@@ -1,4 +1,7 @@
-"""Exercise: 256x256 from a picture of any size (section 2, lesson 02). Check it with `python -m minialex check resize`."""
+"""Exercise: 256x256 from a picture of any size (section 2, lesson 02).
+
+Check it with `python -m minialex check resize`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 
 def resized_size(height, width):

@@ -1,4 +1,7 @@
-"""Exercise: the nearest images (section 6.1, lesson 11). Check it with `python -m minialex check retrieval`."""
+"""Exercise: the nearest images (section 6.1, lesson 11).
+
+Check it with `python -m minialex check retrieval`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 
 def squared_distances(queries, rows):

@@ -1,4 +1,7 @@
-"""Exercise: the rate that falls when learning stalls (section 5, lesson 10). Check: `python -m minialex check schedule`."""
+"""Exercise: the rate that falls when learning stalls (section 5, lesson 10).
+
+Check it with `python -m minialex check schedule`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,7 @@
-"""Exercise: softmax with cross-entropy (lesson 02). Check it with `python -m minialex check softmax_cross_entropy`."""
+"""Exercise: softmax with cross-entropy (lesson 02).
+
+Check it with `python -m minialex check softmax_cross_entropy`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 
 def softmax_cross_entropy_forward(logits, t):

@@ -1,4 +1,7 @@
-"""Exercise: the tanh that Figure 1 compares with (section 3.1, lesson 03). Check: `python -m minialex check tanh`."""
+"""Exercise: the tanh that Figure 1 compares with (section 3.1, lesson 03).
+
+Check it with `python -m minialex check tanh`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 
 def tanh_forward(x):

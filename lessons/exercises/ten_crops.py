@@ -1,4 +1,7 @@
-"""Exercise: ten crops of an image (section 4.1, lesson 08). Check it with `python -m minialex check ten_crops`."""
+"""Exercise: ten crops of an image (section 4.1, lesson 08).
+
+Check it with `python -m minialex check ten_crops`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 
 def ten_crops(images, size):

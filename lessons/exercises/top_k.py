@@ -1,4 +1,7 @@
-"""Exercise: top-1 and top-5 error (sections 2 and 6, lessons 02 and 11). Check: `python -m minialex check top_k`."""
+"""Exercise: top-1 and top-5 error (sections 2 and 6, lessons 02 and 11).
+
+Check it with `python -m minialex check top_k`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 
 def hits(logits, t, k):

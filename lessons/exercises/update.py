@@ -1,4 +1,7 @@
-"""Exercise: the momentum rule (section 5, lesson 10). Check it with `python -m minialex check update`."""
+"""Exercise: the momentum rule (section 5, lesson 10).
+
+Check it with `python -m minialex check update`; `--hint` gives a hint, `--watch` checks whenever you save.
+"""
 
 
 def update(params, velocity, grads, rates):

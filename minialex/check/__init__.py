@@ -1,7 +1,7 @@
 """The exercises' checker: it says which mistake was made, in an exercise of the lessons or in any layer of one's own.
 
-    print(check_exercise("lrn", my_module))
-    print(check_pair(my_forward, my_backward, [(3, 4, 5, 6)]))
+print(check_exercise("lrn", my_module))
+print(check_pair(my_forward, my_backward, [(3, 4, 5, 6)]))
 """
 
 from minialex.check.exercises import NAMES, exercise

@@ -39,7 +39,9 @@ class Case:
     def probe(self) -> str:
         """The inputs in words: shapes of arrays, values of the rest."""
         shown = [
-            f"{name} {value.shape}".replace(" (", " (").replace(", ", ",") if _is_large(value) else f"{name}={_short(value)}"
+            f"{name} {value.shape}".replace(" (", " (").replace(", ", ",")
+            if _is_large(value)
+            else f"{name}={_short(value)}"
             for name, value in self.inputs.items()
         ]
         return f"{self.about}; " * bool(self.about) + ", ".join(shown)
@@ -197,7 +199,10 @@ def upstream_mistakes(name, dy, gradients, *, per_image):
                 f"sums over the batch and the positions missing: gradient of the {which} image's {which} position only",
                 lambda index=index: from_part(index, index, index),
             )
-    yield "dy is not used: this is the gradient for an upstream gradient of ones", lambda: gradients(np.ones_like(dy))[name]
+    yield (
+        "dy is not used: this is the gradient for an upstream gradient of ones",
+        lambda: gradients(np.ones_like(dy))[name],
+    )
 
 
 def function_case(function: str, about: str, inputs: Mapping, want, *, edge=False, output="result", **rest) -> Case:

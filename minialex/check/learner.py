@@ -62,7 +62,7 @@ def load(path: Path, *, seconds: float = SECONDS) -> dict:
 
 @contextmanager
 def guarded(file: str, seconds: float):
-    """Within, a learner's code runs: what it raises becomes a Fault that names their line in `file`, warnings are off."""
+    """Within, a learner's code runs: what it raises becomes a Fault that names their line in `file`; no warnings."""
     try:
         with warnings.catch_warnings(), _time_limit(seconds):
             warnings.simplefilter("ignore")

@@ -30,32 +30,40 @@ def forward_mistakes(x, gamma, beta, *, eps=1e-5, mean=None, var=None):
     m, v = x.mean(axis=axes), x.var(axis=axes)
     count = x.size // x.shape[-1]
     if given:
-        yield "the batch's own mean and variance are used: mean and var are given (testing)", (
-            partial(_normal, x, gamma, beta, m, v, eps)
+        yield (
+            "the batch's own mean and variance are used: mean and var are given (testing)",
+            (partial(_normal, x, gamma, beta, m, v, eps)),
         )
         yield "the batch's own mean is used: mean is given", partial(_normal, x, gamma, beta, m, var, eps)
         yield "the batch's own variance is used: var is given", partial(_normal, x, gamma, beta, mean, v, eps)
         m, v = mean, var
     y = partial(_normal, x, gamma, beta)
     if not given:
-        yield "the variance divides by count - 1: the batch is normalised by the biased one", (
-            partial(y, m, v * count / (count - 1), eps)
+        yield (
+            "the variance divides by count - 1: the batch is normalised by the biased one",
+            (partial(y, m, v * count / (count - 1), eps)),
         )
-        yield "the mean of x^2 in place of the variance: the mean is not subtracted there", (
-            partial(y, m, (x**2).mean(axis=axes), eps)
+        yield (
+            "the mean of x^2 in place of the variance: the mean is not subtracted there",
+            (partial(y, m, (x**2).mean(axis=axes), eps)),
         )
-        for over, words in (((0,), "over the images alone, a mean for each pixel"), (axes[1:], "of each image by itself"),
-                            ((x.ndim - 1,), "over the channels of each pixel"),
-                            (tuple(range(1, x.ndim)), "of each image, over pixels and channels"),
-                            (tuple(range(x.ndim)), "over everything, channels included")):  # fmt: skip
+        for over, words in (
+            ((0,), "over the images alone, a mean for each pixel"),
+            (axes[1:], "of each image by itself"),
+            ((x.ndim - 1,), "over the channels of each pixel"),
+            (tuple(range(1, x.ndim)), "of each image, over pixels and channels"),
+            (tuple(range(x.ndim)), "over everything, channels included"),
+        ):
             if over and over != axes:
-                yield f"mean and variance are taken {words}: they are one for each channel", (
-                    lambda over=over: y(x.mean(axis=over, keepdims=True), x.var(axis=over, keepdims=True), eps)
+                yield (
+                    f"mean and variance are taken {words}: they are one for each channel",
+                    (lambda over=over: y(x.mean(axis=over, keepdims=True), x.var(axis=over, keepdims=True), eps)),
                 )
         yield "zeros for running statistics are used: in training the batch's own count", partial(y, 0, 1, eps)
     yield "eps is left out", partial(y, m, v, 0.0)
-    yield "eps is added to the standard deviation: it stands under the root", (
-        lambda: gamma * (x - m) / (np.sqrt(v) + eps) + beta
+    yield (
+        "eps is added to the standard deviation: it stands under the root",
+        (lambda: gamma * (x - m) / (np.sqrt(v) + eps) + beta),
     )
     yield "eps is squared", partial(y, m, v, eps**2)
     yield "divided by the variance: the root is missing", lambda: gamma * (x - m) / (v + eps) + beta
@@ -77,30 +85,46 @@ def backward_mistakes(dy, x, gamma, beta, *, eps=1e-5, mean=None, var=None):
     xhat = (x - m) / std
     of_dy, of_both = dy.mean(axis=axes), (dy * xhat).mean(axis=axes)
     if given:
-        yield "dx", "the terms through the batch's statistics are there: mean and var are given, nothing flows through", (
-            lambda: gamma / std * (dy - of_dy - xhat * of_both)
+        yield (
+            "dx",
+            "the terms through the batch's statistics are there: mean and var are given, nothing flows through",
+            (lambda: gamma / std * (dy - of_dy - xhat * of_both)),
         )
     through = 0 if given else of_dy + xhat * of_both
     for words, make in (
-        ("both terms through the batch's statistics are missing: x also acts through mean and variance",
-         lambda: gamma / std * dy),
+        (
+            "both terms through the batch's statistics are missing: x also acts through mean and variance",
+            lambda: gamma / std * dy,
+        ),
         ("the term mean(dy) is missing: x also acts through the mean", lambda: gamma / std * (dy - xhat * of_both)),
-        ("the term xhat mean(dy xhat) is missing: x also acts through the variance", lambda: gamma / std * (dy - of_dy)),
+        (
+            "the term xhat mean(dy xhat) is missing: x also acts through the variance",
+            lambda: gamma / std * (dy - of_dy),
+        ),
         ("the terms through the batch's statistics have the wrong sign", lambda: gamma / std * (dy + through)),
         ("xhat mean(dy xhat) has the wrong sign", lambda: gamma / std * (dy - of_dy + xhat * of_both)),
-        ("xhat mean(dy xhat) is multiplied by x - mean, not by xhat", lambda: gamma / std * (dy - of_dy - (x - m) * of_both)),
+        (
+            "xhat mean(dy xhat) is multiplied by x - mean, not by xhat",
+            lambda: gamma / std * (dy - of_dy - (x - m) * of_both),
+        ),
         ("mean(dy xhat) is not multiplied by xhat", lambda: gamma / std * (dy - of_dy - of_both)),
         ("sums in place of the means: divide by the count", lambda: gamma / std * (dy - count * through)),
         ("the means divide by N alone, not by N and the pixels", lambda: gamma / std * (dy - count / len(x) * through)),
         ("the means divide by count - 1", lambda: gamma / std * (dy - count / (count - 1) * through)),
-        ("the means are taken over the images alone", lambda: gamma / std * (dy - dy.mean(axis=0) - xhat * (dy * xhat).mean(axis=0))),
-        ("a factor 2 too much in the term through the variance", lambda: gamma / std * (dy - of_dy - 2 * xhat * of_both)),
+        (
+            "the means are taken over the images alone",
+            lambda: gamma / std * (dy - dy.mean(axis=0) - xhat * (dy * xhat).mean(axis=0)),
+        ),
+        (
+            "a factor 2 too much in the term through the variance",
+            lambda: gamma / std * (dy - of_dy - 2 * xhat * of_both),
+        ),
         ("gamma is left out", lambda: (dy - through) / std),
         ("the division by std is missing", lambda: gamma * (dy - through)),
         ("divided by the variance: it is the standard deviation", lambda: gamma / std**2 * (dy - through)),
         ("multiplied by std: it is divided", lambda: gamma * std * (dy - through)),
         ("eps is left out", lambda: _dx_without_eps(dy, x, gamma, m, v, given)),
-    ):  # fmt: skip
+    ):
         yield "dx", words, make
     for words, make in (
         ("x in place of xhat: dgamma = sum of dy xhat", lambda: (dy * x).sum(axis=axes)),

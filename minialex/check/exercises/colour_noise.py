@@ -23,17 +23,22 @@ def component_mistakes(covariance, which):
         yield "these are the eigenvalues: standard deviations are their square roots", lambda: values
         yield "from the largest: they come from the smallest", lambda: stdevs[::-1]
         yield "these are the eigenvalues, from the largest", lambda: values[::-1]
-        yield "these are the standard deviations of the channels: take the eigenvalues' roots", (
-            lambda: np.sqrt(np.diag(covariance))
+        yield (
+            "these are the standard deviations of the channels: take the eigenvalues' roots",
+            (lambda: np.sqrt(np.diag(covariance))),
         )
         yield "in units of images in [0,1]: pixels are 0..255", lambda: stdevs / 255
         yield "the eigenvalues in squared units of images in [0,1]: pixels are 0..255", lambda: values / 255**2
     else:
         yield "the components are rows: they are columns", lambda: vectors.T
         yield "the components come from the largest eigenvalue: they come from the smallest", lambda: vectors[:, ::-1]
-        yield "the components are rows, from the largest eigenvalue: columns, from the smallest", lambda: vectors.T[::-1]
-        yield "the signs: each component is turned so that its largest entry is positive", (
-            Looks(lambda got: got.shape == (3, 3) and np.allclose(abs(got), abs(vectors)))
+        yield (
+            "the components are rows, from the largest eigenvalue: columns, from the smallest",
+            lambda: vectors.T[::-1],
+        )
+        yield (
+            "the signs: each component is turned so that its largest entry is positive",
+            (Looks(lambda got: got.shape == (3, 3) and np.allclose(abs(got), abs(vectors)))),
         )
         yield "the components are multiplied by their standard deviations: they have length 1", lambda: vectors * stdevs
 
@@ -44,8 +49,14 @@ def noise_mistakes(images, a, stdevs, vectors):
 
     right = (a * stdevs) @ vectors.T
     yield "images are multiplied by the noise: it is added", lambda: images * right[:, None, None, :]
-    yield "this is the noise alone: add it to the images", lambda: np.broadcast_to(right[:, None, None, :], images.shape)
-    yield "the eigenvalues are used: it is their square roots, stdevs as they are given", added((a * stdevs**2) @ vectors.T)
+    yield (
+        "this is the noise alone: add it to the images",
+        lambda: np.broadcast_to(right[:, None, None, :], images.shape),
+    )
+    yield (
+        "the eigenvalues are used: it is their square roots, stdevs as they are given",
+        added((a * stdevs**2) @ vectors.T),
+    )
     yield "the square roots of the stdevs: these are roots already", added((a * np.sqrt(stdevs)) @ vectors.T)
     yield "the components are taken as rows: they are columns", added((a * stdevs) @ vectors)
     yield "the stdevs are left out", added(a @ vectors.T)
@@ -58,9 +69,13 @@ def noise_mistakes(images, a, stdevs, vectors):
     for index, which in ((0, "first"), (-1, "last")):
         one = np.broadcast_to(right[index], right.shape)
         yield f"one draw for all images, the {which}'s: each image has its own", added(one)
-    yield "the mean of the draws for all images: each image has its own", added(np.broadcast_to(right.mean(axis=0), right.shape))
-    yield "noise per pixel: one draw is added to every pixel of an image", Looks(
-        lambda got: got.shape == images.shape and np.ptp(got - images, axis=(1, 2)).max() > 1e-6
+    yield (
+        "the mean of the draws for all images: each image has its own",
+        added(np.broadcast_to(right.mean(axis=0), right.shape)),
+    )
+    yield (
+        "noise per pixel: one draw is added to every pixel of an image",
+        Looks(lambda got: got.shape == images.shape and np.ptp(got - images, axis=(1, 2)).max() > 1e-6),
     )
 
 
@@ -84,8 +99,15 @@ def _cases():
     for about, i, j, edge in (("color_noise", images, a, False), ("color_noise, one image", images[:1], a[:1], True)):
         given = dict(images=i, a=j, stdevs=stdevs, vectors=vectors)
         want = i + ((j * stdevs) @ vectors.T)[:, None, None, :]
-        yield function_case("color_noise", about, given, want, edge=edge, output="y",
-                            known=lambda name, given=given: noise_mistakes(**given))  # fmt: skip
+        yield function_case(
+            "color_noise",
+            about,
+            given,
+            want,
+            edge=edge,
+            output="y",
+            known=lambda name, given=given: noise_mistakes(**given),
+        )
 
 
 EXERCISE = Exercise("colour_noise", ("principal_components", "color_noise"), HINTS, lambda: list(_cases()))

@@ -48,7 +48,11 @@ def wrong_channels(x, W, groups):
     if groups == 1:
         return
     channels = np.arange(C).reshape(-1, groups).T.ravel()  # 0, G, 2G, ..., 1, G+1, ...
-    yield "the channels are interleaved: group g reads a block of neighbouring channels, not each G-th", x[..., channels], W
+    yield (
+        "the channels are interleaved: group g reads a block of neighbouring channels, not each G-th",
+        x[..., channels],
+        W,
+    )
     first = np.tile(np.arange(C // groups), groups)
     yield "every group reads the channels of the first: groups is not used for x", x[..., first], W
     blocks = np.roll(np.arange(C), C // groups)
@@ -61,7 +65,10 @@ def forward_mistakes(x, W, b, *, stride=1, pad=0, groups=1):
     yield "the bias is not added", lambda: conv(x, W, 0 * b, **right)
     for flipped, words in (((0, 1), "both ways"), ((0,), "vertically"), ((1,), "horizontally")):
         turned = np.flip(W, flipped)
-        yield f"the kernel is flipped {words}: in this sense of convolution it is not", partial(conv, x, turned, b, **right)
+        yield (
+            f"the kernel is flipped {words}: in this sense of convolution it is not",
+            partial(conv, x, turned, b, **right),
+        )
     for words, other_stride, other_pad in wrong_geometry(stride, pad):
         yield words, partial(conv, x, W, b, stride=other_stride, pad=other_pad, groups=groups)
     for words, other_x, other_W in wrong_channels(x, W, groups):
@@ -72,23 +79,28 @@ def forward_mistakes(x, W, b, *, stride=1, pad=0, groups=1):
             yield words, partial(conv, other_x, other_W, b, **right)
     if groups > 1:
         maps = np.arange(W.shape[3]).reshape(groups, -1).T.ravel()
-        yield "the maps of the groups are interleaved in y: they stand block by block", (
-            lambda: conv(x, W, b, **right)[..., maps]
+        yield (
+            "the maps of the groups are interleaved in y: they stand block by block",
+            (lambda: conv(x, W, b, **right)[..., maps]),
         )
-        yield "the maps are interleaved: map o belongs to group o // (OC/G), not o % G", (
-            lambda: conv(x, W[..., np.argsort(maps)], b[np.argsort(maps)], **right)[..., maps]
+        yield (
+            "the maps are interleaved: map o belongs to group o // (OC/G), not o % G",
+            (lambda: conv(x, W[..., np.argsort(maps)], b[np.argsort(maps)], **right)[..., maps]),
         )
     for words, order in wrong_orders():
         yield words, partial(conv, x, reordered(W, order), b, **right)
     yield "the kernel is transposed: rows and columns are exchanged", lambda: conv(x, W.swapaxes(0, 1), b, **right)
-    yield "the bias is multiplied by the number of channels: it is added once", (
-        lambda: conv(x, W, b * W.shape[2], **right)
+    yield (
+        "the bias is multiplied by the number of channels: it is added once",
+        (lambda: conv(x, W, b * W.shape[2], **right)),
     )
-    yield "the bias is multiplied by the size of the window: it is added once", (
-        lambda: conv(x, W, b * W[..., 0].size, **right)
+    yield (
+        "the bias is multiplied by the size of the window: it is added once",
+        (lambda: conv(x, W, b * W[..., 0].size, **right)),
     )
-    yield "padded with the pixels at the edge: the padding is zeros", lambda: conv(
-        np.pad(x, ((0, 0), *pad_pairs(pad), (0, 0)), mode="edge"), W, b, stride=stride, groups=groups
+    yield (
+        "padded with the pixels at the edge: the padding is zeros",
+        lambda: conv(np.pad(x, ((0, 0), *pad_pairs(pad), (0, 0)), mode="edge"), W, b, stride=stride, groups=groups),
     )
 
 
@@ -106,17 +118,23 @@ def backward_mistakes(dy, x, W, b, *, stride=1, pad=0, groups=1):
         yield "dx", words, make
     for flipped in ((0, 1), (0,), (1,)):
         turned = np.flip(W, flipped)
-        yield "dx", "the kernel is flipped: each weight's gradient goes back to the pixel that it was multiplied with", (
-            lambda turned=turned: scatter(window_gradient(dy, turned, groups), x.shape, stride, pad)
+        yield (
+            "dx",
+            "the kernel is flipped: each weight's gradient goes back to the pixel that it was multiplied with",
+            (lambda turned=turned: scatter(window_gradient(dy, turned, groups), x.shape, stride, pad)),
         )
     for words, other_stride, other_pad in wrong_geometry(stride, pad):
         yield "dx", words, lambda s=other_stride, p=other_pad: _into(windows, x.shape, s, p)
         yield "dW", words, lambda s=other_stride, p=other_pad: _dW(dy, x, W, s, p, groups)
-    yield "dx", "the padding is cut off at the wrong end: row 0 is taken for the image's first", (
-        lambda: scatter(windows, x.shape, stride, pad, start=(0, 0))
+    yield (
+        "dx",
+        "the padding is cut off at the wrong end: row 0 is taken for the image's first",
+        (lambda: scatter(windows, x.shape, stride, pad, start=(0, 0))),
     )
-    yield "dx", "each pixel is averaged over its windows: they are summed", (
-        lambda: scatter(windows, x.shape, stride, pad) / _counts(windows, x.shape, stride, pad)
+    yield (
+        "dx",
+        "each pixel is averaged over its windows: they are summed",
+        (lambda: scatter(windows, x.shape, stride, pad) / _counts(windows, x.shape, stride, pad)),
     )
     for words, order in wrong_orders():
         turned = reordered(W, order)
@@ -129,12 +147,16 @@ def backward_mistakes(dy, x, W, b, *, stride=1, pad=0, groups=1):
             yield "dx", words, lambda: np.roll(conv_backward(dy, _cache(x, W, b, right))[0], x.shape[3] // groups, 3)
     if groups > 1:
         channels = np.arange(x.shape[3]).reshape(groups, -1).T.ravel()
-        yield "dx", "the channels of the groups are interleaved: they stand block by block", (
-            lambda: conv_backward(dy, _cache(x, W, b, right))[0][..., channels]
+        yield (
+            "dx",
+            "the channels of the groups are interleaved: they stand block by block",
+            (lambda: conv_backward(dy, _cache(x, W, b, right))[0][..., channels]),
         )
         maps = np.arange(W.shape[3]).reshape(groups, -1).T.ravel()
-        yield "dW", "the maps of the groups are interleaved: they stand block by block", (
-            lambda: conv_backward(dy, _cache(x, W, b, right))[1][..., maps]
+        yield (
+            "dW",
+            "the maps of the groups are interleaved: they stand block by block",
+            (lambda: conv_backward(dy, _cache(x, W, b, right))[1][..., maps]),
         )
     yield "db", "db is multiplied with x: the bias is added, whatever x is", lambda: dy.sum(axis=(0, 1, 2)) * x.sum()
 
@@ -176,8 +198,12 @@ def probes():
     yield Probe("unequal strides and pads", {"x": x, "W": W2, "b": b}, everything)
     yield Probe("a kernel as large as the image", {"x": x[:, :3, :2], "W": W, "b": b}, {}, edge=True)
     yield Probe("one pixel, one image", {"x": x[:1], "W": W[:1, :1], "b": b}, dict(stride=3), edge=True)
-    yield Probe("a group a channel", {"x": x, "W": rng.standard_normal((3, 2, 1, 8)), "b": rng.standard_normal(8)},
-                dict(pad=1, groups=4), edge=True)  # fmt: skip
+    yield Probe(
+        "a group a channel",
+        {"x": x, "W": rng.standard_normal((3, 2, 1, 8)), "b": rng.standard_normal(8)},
+        dict(pad=1, groups=4),
+        edge=True,
+    )
 
 
 PAIR = Pair("conv", conv_forward, conv_backward, forward_mistakes, backward_mistakes)

@@ -69,7 +69,10 @@ def mac_mistakes(size, kernel, C, OC, stride, pad, groups):
     yield "the positions are left out: this is the number of weights", one
     yield "stride is not used in the output's size", int(np.prod(outputs(size, kernel, 1, pad))) * one
     yield "pad is not used in the output's size", int(np.prod(outputs(size, kernel, stride, 0))) * one
-    yield "the output's size is rounded up: it is rounded down", int(np.prod(outputs(size, kernel, stride, pad, up=True))) * one
+    yield (
+        "the output's size is rounded up: it is rounded down",
+        int(np.prod(outputs(size, kernel, stride, pad, up=True))) * one,
+    )
     yield "the output's size lacks the + 1", (OH - 1) * (OW - 1) * one
     yield "OH is used for both sides", OH * OH * one
     yield "divided by groups twice: only the channels of a kernel are fewer", OH * OW * one // groups

@@ -65,16 +65,20 @@ def forward_mistakes(x, *, mask, p=0.5, inverted=False):
 
 
 def backward_mistakes(dy, x, *, mask, p=0.5, inverted=False):
-    yield "dx", "dx is not dy times the factor: this is x times it", (
-        lambda: x * dropout_forward(dy, mask=mask, p=p, inverted=inverted)[1]
+    yield (
+        "dx",
+        "dx is not dy times the factor: this is x times it",
+        (lambda: x * dropout_forward(dy, mask=mask, p=p, inverted=inverted)[1]),
     )
     for words, factor in _factors(mask, p, inverted):
         yield "dx", f"{words} (in the backward)", lambda factor=factor: dy * factor
     if mask is None:
         yield "dx", "a mask is applied in testing", _masked(dy)
     else:
-        yield "dx", "the mask is redrawn in the backward: the units that were 0 get a gradient; keep the forward's", (
-            _masked(dy, mask)
+        yield (
+            "dx",
+            "the mask is redrawn in the backward: the units that were 0 get a gradient; keep the forward's",
+            (_masked(dy, mask)),
         )
         yield "dx", "the mask is where x > 0, not the forward's", lambda: dy * (x > 0)
 

@@ -33,12 +33,16 @@ def im2col_mistakes(x, kernel, stride, pad):
     for order in permutations(range(3)):
         if order != (0, 1, 2):
             names = ",".join(np.array(["N", "OH", "OW"])[list(order)])
-            yield f"the rows stand in the order ({names}): it is (N,OH,OW)", (
-                lambda order=order: _flat(windows.transpose(*order, 3, 4, 5))
+            yield (
+                f"the rows stand in the order ({names}): it is (N,OH,OW)",
+                (lambda order=order: _flat(windows.transpose(*order, 3, 4, 5))),
             )
     for words, other_stride, other_pad in wrong_geometry(stride, pad):
         yield words, lambda s=other_stride, p=other_pad: _flat(windows_of(x, kernel, s, p))
-    yield "kernel swapped: the vertical size is used horizontally", lambda: _flat(windows_of(x, kernel[::-1], stride, pad))
+    yield (
+        "kernel swapped: the vertical size is used horizontally",
+        lambda: _flat(windows_of(x, kernel[::-1], stride, pad)),
+    )
     yield "the windows are flipped", lambda: _flat(windows[:, :, :, ::-1, ::-1])
 
 
@@ -47,8 +51,9 @@ def col2im_mistakes(cols, x_shape, kernel, stride, pad):
     windows = cols.reshape(blank.shape)
     yield from overwritten(windows, x_shape, stride, pad)
     yield "each pixel is averaged over its windows: they are summed", partial(averaged, windows, x_shape, stride, pad)
-    yield "the padding is cut off at the wrong end: row 0 is taken for the image's first", (
-        partial(scatter, windows, x_shape, stride, pad, start=(0, 0))
+    yield (
+        "the padding is cut off at the wrong end: row 0 is taken for the image's first",
+        (partial(scatter, windows, x_shape, stride, pad, start=(0, 0))),
     )
     for words, other_stride, other_pad in wrong_geometry(stride, pad):
         yield words, partial(scatter, windows, x_shape, other_stride, other_pad)
@@ -63,8 +68,9 @@ def col2im_mistakes(cols, x_shape, kernel, stride, pad):
             names = ",".join(np.array(["N", "OH", "OW"])[list(order)])
             sizes = [blank.shape[axis] for axis in order]
             read = cols.reshape(*sizes, *blank.shape[3:]).transpose(*np.argsort(order), 3, 4, 5)
-            yield f"the rows are read in the order ({names}): it is (N,OH,OW)", (
-                partial(scatter, read, x_shape, stride, pad)
+            yield (
+                f"the rows are read in the order ({names}): it is (N,OH,OW)",
+                (partial(scatter, read, x_shape, stride, pad)),
             )
     yield "the windows are flipped", partial(scatter, windows[:, :, :, ::-1, ::-1], x_shape, stride, pad)
 

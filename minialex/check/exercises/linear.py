@@ -22,25 +22,35 @@ def forward_mistakes(x, W, b):
     yield "a ReLU is applied too: it is a layer of its own", lambda: np.maximum(y + b, 0)
     yield "the sum over the units is a mean", lambda: y / x.shape[1] + b
     yield "the result is averaged over the batch", lambda: np.broadcast_to((y + b).mean(axis=0), y.shape)
-    yield "W is read in the order of (M,D): reshape where a transpose is needed", (
-        lambda: x @ W.reshape(W.shape[::-1]).T + b
+    yield (
+        "W is read in the order of (M,D): reshape where a transpose is needed",
+        (lambda: x @ W.reshape(W.shape[::-1]).T + b),
     )
 
 
 def backward_mistakes(dy, x, W, b):
-    for name, words, make in (
+    yield from (
         ("dx", "W is reshaped where it is to be transposed", lambda: dy @ W.reshape(W.shape[::-1])),
         ("dW", "dW is reshaped where it is to be transposed", lambda: (dy.T @ x).reshape(W.shape)),
-        ("dW", "x is averaged over the batch first: each image brings its own x and dy",
-         lambda: np.outer(x.mean(axis=0), dy.sum(axis=0))),
-        ("dW", "x and dy are summed over the batch before they are multiplied: each image brings its own pair",
-         lambda: np.outer(x.sum(axis=0), dy.sum(axis=0))),
+        (
+            "dW",
+            "x is averaged over the batch first: each image brings its own x and dy",
+            lambda: np.outer(x.mean(axis=0), dy.sum(axis=0)),
+        ),
+        (
+            "dW",
+            "x and dy are summed over the batch before they are multiplied: each image brings its own pair",
+            lambda: np.outer(x.sum(axis=0), dy.sum(axis=0)),
+        ),
         ("dW", "x is not used", lambda: np.broadcast_to(dy.sum(axis=0), W.shape)),
-        ("db", "every entry is the sum over the units too: db has one entry a unit", lambda: np.full(b.shape, dy.sum())),
+        (
+            "db",
+            "every entry is the sum over the units too: db has one entry a unit",
+            lambda: np.full(b.shape, dy.sum()),
+        ),
         ("db", "db is multiplied with b", lambda: dy.sum(axis=0) * b),
         ("dx", "dx is multiplied with x", lambda: dy @ W.T * x),
-    ):  # fmt: skip
-        yield name, words, make
+    )
 
 
 def probes():

@@ -13,12 +13,16 @@ HINTS = (
     "and with groups=2 a window ends where the tower ends.",
     "An axis of its own for the groups, (N,H,W,groups,C/groups), and n//2 zeros on both sides of the last axis, turn "
     "the sum over a window into a sum of n shifted slices.",
-    "Backward: x[i] stands in its own numerator, which gives dy[i] s[i]^-beta, and in the sum s[j] of each neighbour j. "
-    "dy[j] x[j] s[j]^-(beta+1), summed over the same windows, is the second part but for the factors in front.",
+    "Backward: x[i] stands in its own numerator, which gives dy[i] s[i]^-beta, and in the sum s[j] of each "
+    "neighbour j. dy[j] x[j] s[j]^-(beta+1), summed over the same windows, is the second part but for the "
+    "factors in front.",
 )
 
 WINDOWS = (  # what a window reaches, from map i, beside the right i - n//2 to i + n//2
-    ("one map too few: the last of each window is left out (range ends before its end)", lambda n: (-(n // 2), n // 2 - 1)),
+    (
+        "one map too few: the last of each window is left out (range ends before its end)",
+        lambda n: (-(n // 2), n // 2 - 1),
+    ),
     ("one map too few: the first of each window is left out", lambda n: (-(n // 2) + 1, n // 2)),
     ("one map too many: each window reaches one further up", lambda n: (-(n // 2), n // 2 + 1)),
     ("one map too many: each window reaches one further down", lambda n: (-(n // 2) - 1, n // 2)),
@@ -29,7 +33,7 @@ WINDOWS = (  # what a window reaches, from map i, beside the right i - n//2 to i
     ("a window is one-sided, of the n maps up to i: i is its middle", lambda n: (-n + 1, 0)),
     ("a window is one-sided, of i and the n//2 maps after it", lambda n: (0, n // 2)),
     ("a window is one-sided, of i and the n//2 maps before it", lambda n: (-(n // 2), 0)),
-)  # fmt: skip
+)
 
 
 def window(C, n, groups, *, reach=None, wrap=False, group_of=None):
@@ -55,7 +59,10 @@ def wrong_windows(C, n, groups):
         yield "windows cross the towers: groups is not used", window(C, n, 1)
         interleaved = sorted(range(C), key=lambda c: (c % groups, c))
         place = np.argsort(interleaved)
-        yield "the groups are interleaved: group g holds a block of neighbouring maps", window(C, n, groups)[place][:, place]
+        yield (
+            "the groups are interleaved: group g holds a block of neighbouring maps",
+            window(C, n, groups)[place][:, place],
+        )
     yield "windows wrap around at the ends, as np.roll does: there they are cut", window(C, n, groups, wrap=True)
     if groups > 1:
         yield "windows wrap around and cross the towers", window(C, n, 1, wrap=True)
@@ -94,8 +101,9 @@ def forward_mistakes(x, *, n=5, k=2.0, alpha=1e-4, beta=0.75, groups=1):
     for axis, name in ((1, "rows"), (2, "columns")):
         moved = x.swapaxes(axis, 3)
         make = partial(normalising.normalise, moved, sums(window(moved.shape[3], n, 1)), **right)
-        yield f"the windows run along {name}: they run across the maps, the last axis", lambda make=make, axis=axis: (
-            make().swapaxes(axis, 3)
+        yield (
+            f"the windows run along {name}: they run across the maps, the last axis",
+            lambda make=make, axis=axis: make().swapaxes(axis, 3),
         )
 
 

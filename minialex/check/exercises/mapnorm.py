@@ -33,21 +33,27 @@ def wrong_squares(x, size):
     """(words, total) of the squares that people make."""
     _, H, W, C = x.shape
     for words, reach in lrn.WINDOWS:
-        yield f"square off: {words.replace('map', 'pixel').replace('n//2', 'size//2')}", square(x, size, reach=reach(size))
+        yield (
+            f"square off: {words.replace('map', 'pixel').replace('n//2', 'size//2')}",
+            square(x, size, reach=reach(size)),
+        )
     yield "squares wrap around at the border, as np.roll does: there they are cut", square(x, size, wrap=True)
     rows, columns = lrn.window(H, size, 1), lrn.window(W, size, 1)
     yield "the sum goes along the columns of a map alone", sums(rows, np.eye(W))
     yield "the sum goes along the rows of a map alone", sums(np.eye(H), columns)
     yield "the sum runs across the maps, as in LRN: it stays inside each map", lrn.sums(lrn.window(C, size, 1))
-    yield "the sum runs over all maps too: it stays inside each map", (
-        lambda v: np.broadcast_to(sums(rows, columns)(v).sum(axis=3, keepdims=True), v.shape)
+    yield (
+        "the sum runs over all maps too: it stays inside each map",
+        (lambda v: np.broadcast_to(sums(rows, columns)(v).sum(axis=3, keepdims=True), v.shape)),
     )
     counts = sums(rows, columns)(np.ones((1, H, W, 1)))
-    yield "the squares at the border are averaged over the pixels that are there: they are summed", (
-        lambda v: sums(rows, columns)(v) * size**2 / counts
+    yield (
+        "the squares at the border are averaged over the pixels that are there: they are summed",
+        (lambda v: sums(rows, columns)(v) * size**2 / counts),
     )
-    yield "the squares are averaged over the pixels that are there: they are summed", (
-        lambda v: sums(rows, columns)(v) / counts
+    yield (
+        "the squares are averaged over the pixels that are there: they are summed",
+        (lambda v: sums(rows, columns)(v) / counts),
     )
     yield "the border repeats its pixels: outside the map nothing is added", partial(_repeated, size=size)
     yield "only the pixel itself is in its square", lambda v: v

@@ -24,8 +24,9 @@ def pool(x, kernel, stride, reduce=np.max):
 
 def forward_mistakes(x, *, kernel=3, stride=2):
     (KH, KW), (SH, SW) = pair(kernel), pair(stride)
-    yield "the maximum starts from 0 (or a padding of 0 takes part): begin with -inf", (
-        lambda: np.maximum(pool(x, kernel, stride), 0)
+    yield (
+        "the maximum starts from 0 (or a padding of 0 takes part): begin with -inf",
+        (lambda: np.maximum(pool(x, kernel, stride), 0)),
     )
     yield "the mean of each window: it is the maximum", lambda: pool(x, kernel, stride, np.mean)
     yield "the minimum of each window: it is the maximum", lambda: pool(x, kernel, stride, np.min)
@@ -50,11 +51,13 @@ def forward_mistakes(x, *, kernel=3, stride=2):
             f"the output's size is rounded up, and the last windows are filled with {name}: it is rounded down",
             lambda value=value: pool(_extended(x, kernel, stride, value), kernel, stride),
         )
-    yield "the maximum goes over the channels too", (
-        lambda: np.broadcast_to(pool(x, kernel, stride).max(axis=3, keepdims=True), pool(x, kernel, stride).shape)
+    yield (
+        "the maximum goes over the channels too",
+        (lambda: np.broadcast_to(pool(x, kernel, stride).max(axis=3, keepdims=True), pool(x, kernel, stride).shape)),
     )
-    yield "the maximum goes over the images too", (
-        lambda: np.broadcast_to(pool(x, kernel, stride).max(axis=0), pool(x, kernel, stride).shape)
+    yield (
+        "the maximum goes over the images too",
+        (lambda: np.broadcast_to(pool(x, kernel, stride).max(axis=0), pool(x, kernel, stride).shape)),
     )
 
 
@@ -93,21 +96,30 @@ def backward_mistakes(dy, x, *, kernel=3, stride=2):
         ("ties: every maximum takes all of the gradient; the first one does alone", winners(windows, "all")),
         ("ties: the last maximum takes the gradient; the first in row-major order does", winners(windows, "last")),
         ("ties: the gradient is shared among the maxima; the first takes all of it", winners(windows, "share")),
-        ("ties: the first maximum column by column takes the gradient; it is the first row by row", column_first(windows)),
-        ("the gradient is spread over the whole window, as a mean would: the maximum takes all of it",
-         np.full(windows.shape, 1 / windows[0, 0, 0, ..., 0].size)),
+        (
+            "ties: the first maximum column by column takes the gradient; it is the first row by row",
+            column_first(windows),
+        ),
+        (
+            "the gradient is spread over the whole window, as a mean would: the maximum takes all of it",
+            np.full(windows.shape, 1 / windows[0, 0, 0, ..., 0].size),
+        ),
         ("every pixel of a window takes its gradient: the maximum does alone", np.ones(windows.shape)),
-    )  # fmt: skip
+    )
     for overwrite in ("windows", "places"):
         yield "dx", FANCY, lambda o=overwrite: scatter(handed * first, x.shape, stride, overwrite=o, only=first > 0)
         yield "dx", FANCY, lambda o=overwrite: scatter(handed * first, x.shape, stride, overwrite=o)
     for words, share in shares:
         yield "dx", words, lambda share=share: scatter(handed * share, x.shape, stride)
-        yield "dx", f"{FANCY}; and {words}", (
-            lambda share=share: scatter(handed * share, x.shape, stride, overwrite="windows", only=share > 0)
+        yield (
+            "dx",
+            f"{FANCY}; and {words}",
+            (lambda share=share: scatter(handed * share, x.shape, stride, overwrite="windows", only=share > 0)),
         )
-    yield "dx", "each pixel that is a maximum takes the sum of its windows' dy times x", (
-        lambda: scatter(handed * first, x.shape, stride) * x
+    yield (
+        "dx",
+        "each pixel that is a maximum takes the sum of its windows' dy times x",
+        (lambda: scatter(handed * first, x.shape, stride) * x),
     )
     yield "dx", "this says where the maxima are: dy is not used", lambda: scatter(first, x.shape, stride)
 

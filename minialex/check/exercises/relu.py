@@ -15,7 +15,10 @@ HINTS = (
 
 def forward_mistakes(x):
     yield "the magnitude: negative values become 0", lambda: abs(x)
-    yield "negative values are kept in part, as a leaky ReLU does: here they become 0", lambda: np.where(x > 0, x, 0.01 * x)
+    yield (
+        "negative values are kept in part, as a leaky ReLU does: here they become 0",
+        lambda: np.where(x > 0, x, 0.01 * x),
+    )
     yield "this is the smaller of x and 0: it is the larger", lambda: np.minimum(x, 0)
     yield "x comes back as it is", lambda: x
     yield "this is the mask x > 0: y is x there", lambda: (x > 0).astype(x.dtype)

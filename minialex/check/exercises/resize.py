@@ -40,18 +40,32 @@ def new_size(height, width):
 
 def size_mistakes(sizes):
     for words, wrong in (
-        ("the longer side becomes 256: it is the shorter one", lambda h, w: (SIDE * h // max(h, w), SIDE * w // max(h, w))),
+        (
+            "the longer side becomes 256: it is the shorter one",
+            lambda h, w: (SIDE * h // max(h, w), SIDE * w // max(h, w)),
+        ),
         ("both sides become 256: the picture is squashed", lambda h, w: (SIDE, SIDE)),
         ("height and width are exchanged", lambda h, w: new_size(h, w)[::-1]),
         ("the height becomes 256 always: it is the shorter side", lambda h, w: (SIDE, SIDE * w // h)),
         ("the width becomes 256 always: it is the shorter side", lambda h, w: (SIDE * h // w, SIDE)),
-        ("the longer side is rounded up: it is rounded down", lambda h, w: (-(-SIDE * h // min(h, w)), -(-SIDE * w // min(h, w)))),
-        ("the longer side is rounded to the nearest: it is rounded down",
-         lambda h, w: (round(SIDE * h / min(h, w)), round(SIDE * w / min(h, w)))),
-        ("the longer side stays as it is: both are scaled by one number", lambda h, w: (SIDE, w) if h < w else (h, SIDE)),
+        (
+            "the longer side is rounded up: it is rounded down",
+            lambda h, w: (-(-SIDE * h // min(h, w)), -(-SIDE * w // min(h, w))),
+        ),
+        (
+            "the longer side is rounded to the nearest: it is rounded down",
+            lambda h, w: (round(SIDE * h / min(h, w)), round(SIDE * w / min(h, w))),
+        ),
+        (
+            "the longer side stays as it is: both are scaled by one number",
+            lambda h, w: (SIDE, w) if h < w else (h, SIDE),
+        ),
         ("224 in place of 256", lambda h, w: (224 * h // min(h, w), 224 * w // min(h, w))),
-        ("small images stay as they are: they are made larger", lambda h, w: (h, w) if min(h, w) < SIDE else new_size(h, w)),
-    ):  # fmt: skip
+        (
+            "small images stay as they are: they are made larger",
+            lambda h, w: (h, w) if min(h, w) < SIDE else new_size(h, w),
+        ),
+    ):
         yield words, lambda wrong=wrong: np.array([wrong(h, w) for h, w in sizes])
 
 
@@ -60,16 +74,26 @@ def crop_mistakes(image):
     height, width = new_size(H, W)
     whole = resized(image, height, width)
     F = Image.Resampling
-    for words, make in (
-        ("squashed: both sides are resized to 256; keep the aspect ratio, then cut", lambda: resized(image, SIDE, SIDE)),
+    yield from (
+        (
+            "squashed: both sides are resized to 256; keep the aspect ratio, then cut",
+            lambda: resized(image, SIDE, SIDE),
+        ),
         ("the top left corner is cut out: it is the centre", lambda: cut(whole, 0, 0)),
         ("the bottom right corner is cut out: it is the centre", lambda: cut(whole, height - SIDE, width - SIDE)),
-        ("the cut begins in the middle: it begins half of what is left over from the edge",
-         lambda: cut(whole, min(height // 2, height - SIDE), min(width // 2, width - SIDE))),
+        (
+            "the cut begins in the middle: it begins half of what is left over from the edge",
+            lambda: cut(whole, min(height // 2, height - SIDE), min(width // 2, width - SIDE)),
+        ),
         ("cut first, then resized: the whole shorter side is kept", lambda: centre(image)),
-        ("a square of the shorter side is cut at the top left before resizing",
-         lambda: resized(np.ascontiguousarray(image[: min(H, W), : min(H, W)]), SIDE, SIDE)),
-        ("the nearest pixel is taken: use BILINEAR, which averages", lambda: centre(resized(image, height, width, F.NEAREST))),
+        (
+            "a square of the shorter side is cut at the top left before resizing",
+            lambda: resized(np.ascontiguousarray(image[: min(H, W), : min(H, W)]), SIDE, SIDE),
+        ),
+        (
+            "the nearest pixel is taken: use BILINEAR, which averages",
+            lambda: centre(resized(image, height, width, F.NEAREST)),
+        ),
         ("bicubic: use BILINEAR", lambda: centre(resized(image, height, width, F.BICUBIC))),
         ("Lanczos: use BILINEAR", lambda: centre(resized(image, height, width, F.LANCZOS))),
         ("the box filter: use BILINEAR", lambda: centre(resized(image, height, width, F.BOX))),
@@ -79,8 +103,7 @@ def crop_mistakes(image):
         ("mirrored", lambda: centre(whole)[:, ::-1]),
         ("not cut: the longer side is still there", lambda: whole),
         ("height and width are exchanged in the resize", lambda: centre(resized(image, width, height))),
-    ):  # fmt: skip
-        yield words, make
+    )
 
 
 def picture(height, width):
@@ -112,8 +135,16 @@ def _cases():
         ("small", 128, 160, True),
     ):
         image = picture(height, width)
-        yield function_case("resize_crop", f"resize_crop, {about}", dict(image=image), resize_crop(image), edge=edge,
-                            output="image", tolerance=LEVELS, known=lambda name, i=image: crop_mistakes(i))  # fmt: skip
+        yield function_case(
+            "resize_crop",
+            f"resize_crop, {about}",
+            dict(image=image),
+            resize_crop(image),
+            edge=edge,
+            output="image",
+            tolerance=LEVELS,
+            known=lambda name, i=image: crop_mistakes(i),
+        )
 
 
 EXERCISE = Exercise("resize", ("resized_size", "resize_crop"), HINTS, lambda: list(_cases()))

@@ -7,8 +7,8 @@ from minialex.check.mistakes import Looks
 from minialex.evaluate import nearest
 
 HINTS = (
-    "|q - r|^2 = |q|^2 + |r|^2 - 2 q.r: the first is one number a query, a column (Q,1); the second one a row, (B,); the "
-    "third is one matrix product for all pairs.",
+    "|q - r|^2 = |q|^2 + |r|^2 - 2 q.r: the first is one number a query, a column (Q,1); the second one a row, "
+    "(B,); the third is one matrix product for all pairs.",
     "Rounding can make a distance of 0 a little negative, whose root is NaN: take the larger of it and 0.",
     "nearest: go through the blocks, count the rows on from block to block, and keep the k best of what you had and of "
     "the new block: argsort with kind='stable' keeps the earlier of equals first. Take the root at the end.",
@@ -22,7 +22,7 @@ def squared(queries, rows):
 
 def distance_mistakes(queries, rows):
     a, b, ab = (queries**2).sum(axis=1)[:, None], (rows**2).sum(axis=1), queries @ rows.T
-    for words, make in (
+    yield from (
         ("the 2 of 2 q.r is missing", lambda: a + b - ab),
         ("q.r is added: it is subtracted", lambda: a + b + 2 * ab),
         ("|q|^2 is missing", lambda: b - 2 * ab),
@@ -33,12 +33,16 @@ def distance_mistakes(queries, rows):
         ("this is the product q.r, not a distance", lambda: ab),
         ("this is the cosine of the angle, not a distance", lambda: ab / np.sqrt(a * b)),
         ("this is 1 less the cosine of the angle", lambda: 1 - ab / np.sqrt(a * b)),
-        ("the differences' magnitudes are summed: it is their squares", lambda: abs(queries[:, None] - rows).sum(axis=2)),
+        (
+            "the differences' magnitudes are summed: it is their squares",
+            lambda: abs(queries[:, None] - rows).sum(axis=2),
+        ),
         ("the mean over the D units: it is the sum", lambda: squared(queries, rows) / queries.shape[1]),
-        ("|q|^2 and |r|^2 are the sums of the entries: square them first",
-         lambda: queries.sum(axis=1)[:, None] + rows.sum(axis=1) - 2 * ab),
-    ):  # fmt: skip
-        yield words, make
+        (
+            "|q|^2 and |r|^2 are the sums of the entries: square them first",
+            lambda: queries.sum(axis=1)[:, None] + rows.sum(axis=1) - 2 * ab,
+        ),
+    )
     if np.any(squared(queries, rows) == 0):
         yield "rounding makes a distance of 0 negative: take the larger of it and 0", Looks(lambda got: got.min() < 0)
 
@@ -65,14 +69,19 @@ def nearest_mistakes(queries, blocks, k, which):
     yield "the nearest row is left out", lambda: best(order[:, 1:])
     yield "only the first block is looked at", lambda: best(np.argsort(d2[:, : len(blocks[0])], axis=1, kind="stable"))
     last = len(rows) - len(blocks[-1])
-    yield "only the last block is looked at, its numbers from 0", lambda: (
-        best(np.argsort(d2[:, last:], axis=1, kind="stable"), d2[:, last:])
+    yield (
+        "only the last block is looked at, its numbers from 0",
+        lambda: best(np.argsort(d2[:, last:], axis=1, kind="stable"), d2[:, last:]),
     )
     yield "only the last block is looked at", lambda: best(last + np.argsort(d2[:, last:], axis=1, kind="stable"))
-    yield "the largest products q.r are taken: long rows win; it is the smallest distance", (
-        lambda: best(np.argsort(-ab, axis=1, kind="stable"))
+    yield (
+        "the largest products q.r are taken: long rows win; it is the smallest distance",
+        (lambda: best(np.argsort(-ab, axis=1, kind="stable"))),
     )
-    yield "the smallest angles are taken: it is the smallest distance", lambda: best(np.argsort(-cosine, axis=1, kind="stable"))
+    yield (
+        "the smallest angles are taken: it is the smallest distance",
+        lambda: best(np.argsort(-cosine, axis=1, kind="stable")),
+    )
     yield "|r|^2 is left out of the distance: short and long rows are not alike", lambda: best(np.argsort(-ab, axis=1))
     for words, wrong in (("|q - r|^2 lacks the 2 of 2 q.r", -ab), ("2 q.r is added: it is subtracted", 2 * ab)):
         a, b = (queries**2).sum(axis=1)[:, None], (rows**2).sum(axis=1)
@@ -81,8 +90,9 @@ def nearest_mistakes(queries, blocks, k, which):
     later = d2.shape[1] - 1 - np.argsort(d2[:, ::-1], axis=1, kind="stable")
     yield "ties: of equal distances the later row comes first; it is the earlier", lambda: best(later)
     if which == "distances":
-        yield "rounding makes a distance of 0 negative, and its root NaN: take the larger of it and 0", (
-            Looks(lambda got: bool(np.isnan(got).any()))
+        yield (
+            "rounding makes a distance of 0 negative, and its root NaN: take the larger of it and 0",
+            (Looks(lambda got: bool(np.isnan(got).any()))),
         )
 
 
@@ -105,9 +115,19 @@ def _cases():
     rng = np.random.default_rng(SEED)
     queries, rows = rng.standard_normal((3, 5)), rng.standard_normal((14, 5)) * rng.uniform(0.5, 2, (14, 1))
     same = np.concatenate([queries[1:2], rows[:6], queries[1:2], rows[6:]])
-    for about, given, edge in (("squared_distances", rows, False), ("squared_distances, of a query to itself", same, True)):
-        yield function_case("squared_distances", about, dict(queries=queries, rows=given), squared(queries, given),
-                            edge=edge, output="d2", known=lambda name, r=given: distance_mistakes(queries, r))  # fmt: skip
+    for about, given, edge in (
+        ("squared_distances", rows, False),
+        ("squared_distances, of a query to itself", same, True),
+    ):
+        yield function_case(
+            "squared_distances",
+            about,
+            dict(queries=queries, rows=given),
+            squared(queries, given),
+            edge=edge,
+            output="d2",
+            known=lambda name, r=given: distance_mistakes(queries, r),
+        )
     yield _nearest_case(RESULT, "three blocks", queries, [rows[:6], rows[6:9], rows[9:]], 4)
     yield _nearest_case(EDGES, "one block", queries, [rows], 3)
     yield _nearest_case(EDGES, "the query itself among the rows, twice", queries, [same[:5], same[5:]], 4)

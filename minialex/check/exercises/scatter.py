@@ -68,9 +68,12 @@ def wrong_geometry(stride, pad):
         ("pad at the top is used on every side", (SH, SW), ((top, top), (top, top))),
         ("pad is added at the top and the left only", (SH, SW), ((top, 0), (left, 0))),
         ("pad is added twice", (SH, SW), ((2 * top, 2 * bottom), (2 * left, 2 * right))),
-        ("the last windows reach over the edge: the output's size is rounded up, and it is rounded down", (SH, SW),
-         ((top, bottom + SH - 1), (left, right + SW - 1))),
-    ):  # fmt: skip
+        (
+            "the last windows reach over the edge: the output's size is rounded up, and it is rounded down",
+            (SH, SW),
+            ((top, bottom + SH - 1), (left, right + SW - 1)),
+        ),
+    ):
         if (pair(other_stride), pad_pairs(other_pad)) != ((SH, SW), given):
             yield words, other_stride, other_pad
     if top == bottom == left == right == SH == SW == 1:

@@ -8,8 +8,8 @@ from minialex.check.cases import EDGES, RESULT, Case, Exercise
 from minialex.optim import Plateau
 
 HINTS = (
-    "Walk through errors[:epoch], those of the epochs before this one, and keep three numbers: the lowest error so far, "
-    "how many epochs brought no lower one, and how often the rate was dropped.",
+    "Walk through errors[:epoch], those of the epochs before this one, and keep three numbers: the lowest error "
+    "so far, how many epochs brought no lower one, and how often the rate was dropped.",
     "An epoch that only equals the lowest error brought nothing new. When the count of idle epochs reaches `patience`, "
     "drop the rate and begin to count anew; the lowest error stays.",
     "After `drops` drops there is no further one. The result is factor ** -dropped, computed from the start in every "
@@ -18,9 +18,22 @@ HINTS = (
 
 
 def scales(
-    errors, patience, factor, drops, *, known=0, equal=False, previous=False, forget=False, keep_waiting=False,
-    again=False, limit=True, restart=False, never_reset=False, stop_at_limit=False,
-):  # fmt: skip
+    errors,
+    patience,
+    factor,
+    drops,
+    *,
+    known=0,
+    equal=False,
+    previous=False,
+    forget=False,
+    keep_waiting=False,
+    again=False,
+    limit=True,
+    restart=False,
+    never_reset=False,
+    stop_at_limit=False,
+):
     """The factor on the rate in each epoch; the keywords are what people get wrong.
 
     known: so many errors more than the rule may know.
@@ -50,20 +63,35 @@ WRONG = (
     ("an epoch whose error equals the lowest counts as better: only a lower one does", dict(equal=True)),
     ("the error is compared with that of the epoch before: compare with the lowest so far", dict(previous=True)),
     ("the lowest error is forgotten at a drop: it stays", dict(forget=True)),
-    ("the count of idle epochs is not begun anew at a drop: the rate drops in every epoch after", dict(keep_waiting=True, again=True)),
-    ("the count of idle epochs is not begun anew at a drop: there is one drop in a stall only", dict(keep_waiting=True)),
-    ("the count of idle epochs is not begun anew at a better epoch: they must follow each other", dict(never_reset=True)),
+    (
+        "the count of idle epochs is not begun anew at a drop: the rate drops in every epoch after",
+        dict(keep_waiting=True, again=True),
+    ),
+    (
+        "the count of idle epochs is not begun anew at a drop: there is one drop in a stall only",
+        dict(keep_waiting=True),
+    ),
+    (
+        "the count of idle epochs is not begun anew at a better epoch: they must follow each other",
+        dict(never_reset=True),
+    ),
     ("the number of drops has no limit", dict(limit=False)),
     ("the rate goes back up when the error falls again: a drop stays", dict(restart=True)),
     ("it looks at the error of this very epoch, which is not known when it begins: errors[:epoch]", dict(known=1)),
     ("the last error is not looked at: errors[:epoch] are all known", dict(known=-1)),
     ("it looks at all errors, those of later epochs too: errors[:epoch]", dict(known=10**6)),
-)  # fmt: skip
+)
 
 
 def mistakes(errors, patience, factor, drops):
-    yield "the rate drops one epoch too early: patience - 1 idle epochs", partial(scales, errors, patience - 1, factor, drops)
-    yield "the rate drops one epoch too late: patience + 1 idle epochs", partial(scales, errors, patience + 1, factor, drops)
+    yield (
+        "the rate drops one epoch too early: patience - 1 idle epochs",
+        partial(scales, errors, patience - 1, factor, drops),
+    )
+    yield (
+        "the rate drops one epoch too late: patience + 1 idle epochs",
+        partial(scales, errors, patience + 1, factor, drops),
+    )
     for words, change in WRONG:
         yield words, partial(scales, errors, patience, factor, drops, **change)
     right = scales(errors, patience, factor, drops)
@@ -71,9 +99,13 @@ def mistakes(errors, patience, factor, drops):
     yield "the rate is multiplied by the factor: it is divided", lambda: 1 / right
     yield "the rate never drops", lambda: np.ones_like(right)
     yield "this counts the drops: the result is factor ** -drops", lambda: dropped
-    yield "the second drop does not multiply with the first: factor ** -drops", lambda: np.where(dropped > 0, 1 / factor, 1.0)
-    yield "drops are divided one after the other, not multiplied: factor ** -drops", (
-        lambda: 1 / np.maximum(1, factor * dropped)
+    yield (
+        "the second drop does not multiply with the first: factor ** -drops",
+        lambda: np.where(dropped > 0, 1 / factor, 1.0),
+    )
+    yield (
+        "drops are divided one after the other, not multiplied: factor ** -drops",
+        (lambda: 1 / np.maximum(1, factor * dropped)),
     )
     yield "patience is not used: it is 5 always", partial(scales, errors, 5, factor, drops)
     for other in (2.0, 10.0):

@@ -6,7 +6,8 @@ from minialex.check.cases import SEED, Exercise, Pair, Probe
 from minialex.ops import tanh_backward, tanh_forward
 
 HINTS = (
-    "NumPy has the function; the exercise is its gradient. exp(x) overflows at x = 1000: a quotient of powers does not do.",
+    "NumPy has the function; the exercise is its gradient. exp(x) overflows at x = 1000: a quotient of powers "
+    "does not do.",
     "The derivative of tanh can be written with tanh alone: look for it as a formula in y.",
     "tanh' = 1 - tanh^2. Keep y in the cache: no function is computed again in the backward.",
 )
@@ -17,8 +18,9 @@ def _sigmoid(x):
 
 
 def forward_mistakes(x):
-    yield "unstable for large x: exp overflows there, and a quotient of infinities is NaN", lambda: (
-        (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x))
+    yield (
+        "unstable for large x: exp overflows there, and a quotient of infinities is NaN",
+        lambda: (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x)),
     )
     yield "unstable for large x: exp overflows there", lambda: (np.exp(2 * x) - 1) / (np.exp(2 * x) + 1)
     yield "the sigmoid 1/(1 + exp(-x)), not tanh", lambda: _sigmoid(x)

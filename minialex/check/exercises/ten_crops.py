@@ -12,8 +12,8 @@ HINTS = (
     "less the size of a patch; the centre begins at half of that, rounded down.",
     "A mirror image exchanges left and right: it reverses the axis of the columns, the second of an image's three. "
     "First come all five patches, then the mirror images of the same five, then the next image's ten.",
-    "The ten softmax OUTPUTS are averaged: softmax first, then the mean over the ten; (N*10,M) reshaped to (N,10,M) has "
-    "an image's ten side by side.",
+    "The ten softmax OUTPUTS are averaged: softmax first, then the mean over the ten; (N*10,M) reshaped to "
+    "(N,10,M) has an image's ten side by side.",
 )
 ORDER = ("top left", "top right", "bottom left", "bottom right", "centre")
 
@@ -45,26 +45,40 @@ def crop_mistakes(images, size):
         ("the mirror images are reversed both ways: only left and right are exchanged", dict(mirror=(1, 2))),
         ("the colours are reversed: a mirror image reverses axis 2 of (N,H,W,C)", dict(mirror=3)),
         ("the last five are not mirrored", dict(mirror=None)),
-        ("order: each patch is followed by its mirror image; all five come first, then their mirror images",
-         dict(interleave=True)),
+        (
+            "order: each patch is followed by its mirror image; all five come first, then their mirror images",
+            dict(interleave=True),
+        ),
         ("order: the first patch of all images comes first; the ten of an image follow each other", dict(by_crop=True)),
         ("order: bottom left and top right are exchanged", dict(places=swapped)),
         ("order: the centre comes first; it is the fifth", dict(places=[right[4], *right[:4]])),
-        ("order: clockwise; it is top left, top right, bottom left, bottom right", dict(
-            places=[right[0], right[1], right[3], right[2], right[4]])),
+        (
+            "order: clockwise; it is top left, top right, bottom left, bottom right",
+            dict(places=[right[0], right[1], right[3], right[2], right[4]]),
+        ),
         ("wrong offsets: the centre is rounded up", dict(places=[*right[:4], (-(-down // 2), -(-across // 2))])),
-        ("wrong offsets: the centre begins at H//2 - size//2, which may be one off",
-         dict(places=[*right[:4], (H // 2 - size // 2, W // 2 - size // 2)])),
-        ("wrong offsets: the centre begins in the middle of the image", dict(
-            places=[*right[:4], (min(H // 2, down), min(W // 2, across))])),
-        ("wrong offsets: the last place is one too early", dict(
-            places=[(0, 0), (0, across - 1), (down - 1, 0), (down - 1, across - 1), right[4]])),
-        ("wrong offsets: the last place is one too early, and the centre with it", dict(
-            places=five_places(H - 1, W - 1, size))),
-        ("wrong offsets: height and width are exchanged", dict(
-            places=[(min(t, down), min(s, across)) for t, s in five_places(W, H, size)])),
+        (
+            "wrong offsets: the centre begins at H//2 - size//2, which may be one off",
+            dict(places=[*right[:4], (H // 2 - size // 2, W // 2 - size // 2)]),
+        ),
+        (
+            "wrong offsets: the centre begins in the middle of the image",
+            dict(places=[*right[:4], (min(H // 2, down), min(W // 2, across))]),
+        ),
+        (
+            "wrong offsets: the last place is one too early",
+            dict(places=[(0, 0), (0, across - 1), (down - 1, 0), (down - 1, across - 1), right[4]]),
+        ),
+        (
+            "wrong offsets: the last place is one too early, and the centre with it",
+            dict(places=five_places(H - 1, W - 1, size)),
+        ),
+        (
+            "wrong offsets: height and width are exchanged",
+            dict(places=[(min(t, down), min(s, across)) for t, s in five_places(W, H, size)]),
+        ),
         ("the four corners are all the centre", dict(places=[right[4]] * 5)),
-    ):  # fmt: skip
+    ):
         yield words, partial(crops, images, size, **change)
 
 
@@ -75,25 +89,30 @@ def _over_ten(values):
 def probability_mistakes(logits):
     N, M = len(logits) // 10, logits.shape[1]
     p = softmax(logits)
-    for words, make in (
-        ("the logits are averaged, and softmax is taken of the mean: average the softmax outputs",
-         lambda: softmax(_over_ten(logits).mean(axis=1))),
+    yield from (
+        (
+            "the logits are averaged, and softmax is taken of the mean: average the softmax outputs",
+            lambda: softmax(_over_ten(logits).mean(axis=1)),
+        ),
         ("the logits are averaged: softmax is missing", lambda: _over_ten(logits).mean(axis=1)),
         ("the sum of the ten: it is the mean", lambda: _over_ten(p).sum(axis=1)),
-        ("the mean of the logarithms, the geometric mean: it is the mean of the probabilities",
-         lambda: np.exp(_over_ten(np.log(p)).mean(axis=1))),
+        (
+            "the mean of the logarithms, the geometric mean: it is the mean of the probabilities",
+            lambda: np.exp(_over_ten(np.log(p)).mean(axis=1)),
+        ),
         ("the largest of the ten: it is the mean", lambda: _over_ten(p).max(axis=1)),
         ("the first crop alone", lambda: _over_ten(p)[:, 0]),
         ("the centre crop alone", lambda: _over_ten(p)[:, 4]),
         ("the first five alone: their mirror images count too", lambda: _over_ten(p)[:, :5].mean(axis=1)),
-        ("rows n, N + n, 2 N + n, ... are averaged: an image's ten follow each other",
-         lambda: p.reshape(10, N, M).mean(axis=0)),
+        (
+            "rows n, N + n, 2 N + n, ... are averaged: an image's ten follow each other",
+            lambda: p.reshape(10, N, M).mean(axis=0),
+        ),
         ("softmax is taken again of the mean", lambda: softmax(_over_ten(p).mean(axis=1))),
         ("the mean is taken over all images", lambda: np.broadcast_to(p.mean(axis=0), (N, M))),
         ("the mean over the classes: it is over the ten", lambda: _over_ten(p).mean(axis=2)),
         ("softmax runs over the rows: it runs over the classes", lambda: _over_ten(softmax(logits.T).T).mean(axis=1)),
-    ):  # fmt: skip
-        yield words, make
+    )
 
 
 def _cases():
@@ -104,15 +123,28 @@ def _cases():
         ("ten_crops, patches as large as the image", images[:, :9], 9, True),
         ("ten_crops, one image", images[:1], 6, True),
     ):
-        yield function_case("ten_crops", about, dict(images=given, size=size), crops(given, size), edge=edge,
-                            known=lambda name, given=given, size=size: crop_mistakes(given, size))  # fmt: skip
+        yield function_case(
+            "ten_crops",
+            about,
+            dict(images=given, size=size),
+            crops(given, size),
+            edge=edge,
+            known=lambda name, given=given, size=size: crop_mistakes(given, size),
+        )
     logits = 2 * rng.standard_normal((30, 4))
     for about, given, edge in (
         ("ten_crop_probabilities", logits, False),
         ("ten_crop_probabilities, large logits", 1000 * logits, True),
     ):
-        yield function_case("ten_crop_probabilities", about, dict(logits=given), _over_ten(softmax(given)).mean(axis=1),
-                            edge=edge, output="p", known=lambda name, given=given: probability_mistakes(given))  # fmt: skip
+        yield function_case(
+            "ten_crop_probabilities",
+            about,
+            dict(logits=given),
+            _over_ten(softmax(given)).mean(axis=1),
+            edge=edge,
+            output="p",
+            known=lambda name, given=given: probability_mistakes(given),
+        )
 
 
 EXERCISE = Exercise("ten_crops", ("ten_crops", "ten_crop_probabilities"), HINTS, lambda: list(_cases()))

@@ -12,8 +12,8 @@ HINTS = (
     "and of those with an equal one, the earlier classes.",
     "np.argsort(-logits, axis=1, kind='stable')[:, :k] has the k largest, equal ones in the order of their classes. "
     "Without 'stable' their order is anything.",
-    "A NaN compares as False with everything: count the classes that come AFTER the label, and a NaN at the label makes "
-    "no hit. The error is the share of rows that are no hits.",
+    "A NaN compares as False with everything: count the classes that come AFTER the label, and a NaN at the "
+    "label makes no hit. The error is the share of rows that are no hits.",
 )
 
 
@@ -33,19 +33,29 @@ def mistakes(logits, t, k, *, error):
         return 1 - found.mean() if error else found
 
     for words, make in (
-        ("ties: every class that equals the label's comes before it; of equal ones the earlier class comes first",
-         lambda: (logits >= label).sum(axis=1) <= k),
-        ("ties: no class that equals the label's comes before it; of equal ones the earlier class comes first",
-         lambda: (logits > label).sum(axis=1) < k),
-        ("ties: of equal classes the LATER one comes first, as argsort()[::-1] gives it", lambda: first_k(logits, t, k, order=backwards)),
+        (
+            "ties: every class that equals the label's comes before it; of equal ones the earlier class comes first",
+            lambda: (logits >= label).sum(axis=1) <= k,
+        ),
+        (
+            "ties: no class that equals the label's comes before it; of equal ones the earlier class comes first",
+            lambda: (logits > label).sum(axis=1) < k,
+        ),
+        (
+            "ties: of equal classes the LATER one comes first, as argsort()[::-1] gives it",
+            lambda: first_k(logits, t, k, order=backwards),
+        ),
         ("the k smallest are taken: it is the k largest", lambda: first_k(-logits, t, k)),
         ("k is not used: this is top-1", lambda: first_k(logits, t, 1)),
         ("k is not used: this is top-5", lambda: first_k(logits, t, 5)),
         ("one class too many: k + 1", lambda: first_k(logits, t, k + 1)),
         ("one class too few: k - 1", lambda: first_k(logits, t, k - 1)),
-        ("the k-th place alone counts: all of the first k do", lambda: np.argsort(-logits, axis=1, kind="stable")[:, k - 1] == t),
+        (
+            "the k-th place alone counts: all of the first k do",
+            lambda: np.argsort(-logits, axis=1, kind="stable")[:, k - 1] == t,
+        ),
         ("a NaN at the label counts as a hit", lambda: hits(logits, t, k) | np.isnan(label[:, 0])),
-    ):  # fmt: skip
+    ):
         yield words, lambda make=make: result(make())
         if error:
             yield f"this is the share of hits; and {words}", lambda make=make: make().mean()

@@ -11,8 +11,8 @@ HINTS = (
     "of biases for an array with one axis.",
     "v <- momentum v - decay rate w - rate g, then w <- w + v, with the w from before the step in v. The rate stands "
     "inside v: what was gathered at an old rate is not scaled again.",
-    "Change the arrays that are given: v *= momentum; v -= rate * (decay * w + g); w += v. `v = momentum * v` would make "
-    "a new array that nobody sees. A rate of None means: leave w and v as they are.",
+    "Change the arrays that are given: v *= momentum; v -= rate * (decay * w + g); w += v. `v = momentum * v` "
+    "would make a new array that nobody sees. A rate of None means: leave w and v as they are.",
 )
 
 
@@ -55,35 +55,55 @@ WRONG = (
     ("the decay is divided by 2", lambda w, v, g, r, d, m: step(w, v, g, r, d / 2, m)),
     ("the decay is multiplied by 2", lambda w, v, g, r, d, m: step(w, v, g, r, d * 2, m)),
     ("the decay acts on |w|: its sign is lost", lambda w, v, g, r, d, m: _from(m * v - d * r * abs(w) - r * g, w)),
-    ("the decay acts on sign(w), as that of L1 does", lambda w, v, g, r, d, m: _from(m * v - d * r * np.sign(w) - r * g, w)),
+    (
+        "the decay acts on sign(w), as that of L1 does",
+        lambda w, v, g, r, d, m: _from(m * v - d * r * np.sign(w) - r * g, w),
+    ),
     ("the rate is outside v, as in PyTorch: v gathers g, and w - rate v; it differs when the rate drops", _torch),
     ("the rate is outside v: w + rate v", _rate_on_all),
     ("the rate is missing", lambda w, v, g, r, d, m: step(w, v, g, 1.0, d * r, m)),
-    ("the rate is squared: it is applied to v and to w", lambda w, v, g, r, d, m: (step(w, v, g, r, d, m)[0],
-                                                                                    w + r * step(w, v, g, r, d, m)[0])),
+    (
+        "the rate is squared: it is applied to v and to w",
+        lambda w, v, g, r, d, m: (step(w, v, g, r, d, m)[0], w + r * step(w, v, g, r, d, m)[0]),
+    ),
     ("the gradient has the wrong sign: the loss goes up", lambda w, v, g, r, d, m: step(w, v, -g, r, d, m)),
     ("the momentum has the wrong sign", lambda w, v, g, r, d, m: step(w, v, g, r, d, -m)),
     ("the momentum is missing", lambda w, v, g, r, d, m: step(w, v, g, r, d, 0.0)),
     ("v is kept whole: it is multiplied by the momentum", lambda w, v, g, r, d, m: step(w, v, g, r, d, 1.0)),
-    ("momentum and 1 - momentum are a mean: here the gradient counts in full",
-     lambda w, v, g, r, d, m: step(w, v, g, r * (1 - m), d, m)),
+    (
+        "momentum and 1 - momentum are a mean: here the gradient counts in full",
+        lambda w, v, g, r, d, m: step(w, v, g, r * (1 - m), d, m),
+    ),
     ("v is multiplied by 1 - momentum", lambda w, v, g, r, d, m: step(w, v, g, r, d, 1 - m)),
-    ("w takes the v from before the step: the new v is added", lambda w, v, g, r, d, m: (step(w, v, g, r, d, m)[0], w + v)),
-    ("v is subtracted from w: it is added", lambda w, v, g, r, d, m: (step(w, v, g, r, d, m)[0],
-                                                                       w - step(w, v, g, r, d, m)[0])),
+    (
+        "w takes the v from before the step: the new v is added",
+        lambda w, v, g, r, d, m: (step(w, v, g, r, d, m)[0], w + v),
+    ),
+    (
+        "v is subtracted from w: it is added",
+        lambda w, v, g, r, d, m: (step(w, v, g, r, d, m)[0], w - step(w, v, g, r, d, m)[0]),
+    ),
     ("Nesterov's form: the paper's is w + v", _nesterov),
     ("the decay acts on w beside v: the paper has it inside v", _decay_beside),
     ("the decay acts on w before the step, beside v: the paper has it inside v", _decay_after),
-    ("nothing is changed: `w = w + v` makes a new array; change the ones that are given, w += v",
-     lambda w, v, g, r, d, m: (v, w)),
-    ("v is new and w is not: `w = w + v` makes a new array, w += v changes the one that is given",
-     lambda w, v, g, r, d, m: (step(w, v, g, r, d, m)[0], w)),
-    ("w is new and v is not: `v = ...` makes a new array, v *= momentum changes the one that is given",
-     lambda w, v, g, r, d, m: (v, step(w, v, g, r, d, m)[1])),
-    ("v's sign is turned: v holds what is subtracted", lambda w, v, g, r, d, m: (m * v + d * r * w + r * g,
-                                                                                  w - (m * v + d * r * w + r * g))),
+    (
+        "nothing is changed: `w = w + v` makes a new array; change the ones that are given, w += v",
+        lambda w, v, g, r, d, m: (v, w),
+    ),
+    (
+        "v is new and w is not: `w = w + v` makes a new array, w += v changes the one that is given",
+        lambda w, v, g, r, d, m: (step(w, v, g, r, d, m)[0], w),
+    ),
+    (
+        "w is new and v is not: `v = ...` makes a new array, v *= momentum changes the one that is given",
+        lambda w, v, g, r, d, m: (v, step(w, v, g, r, d, m)[1]),
+    ),
+    (
+        "v's sign is turned: v holds what is subtracted",
+        lambda w, v, g, r, d, m: (m * v + d * r * w + r * g, w - (m * v + d * r * w + r * g)),
+    ),
     ("w is the new v: w + v is stored in the wrong place", lambda w, v, g, r, d, m: (step(w, v, g, r, d, m)[0],) * 2),
-)  # fmt: skip
+)
 
 
 def _from(v, w):
@@ -106,10 +126,14 @@ def _case(stage, about, params, velocity, grads, rates):
         of_weights, of_biases = (rates.weights, rates.decay), (rates.biases, rates.bias_decay)
         other, kind = (of_weights, "weights") if w.ndim == 1 else (of_biases, "biases")
         if rate is None:
-            yield "a frozen layer moves: where its rate is None, neither momentum nor decay acts", (
-                lambda: step(w, v, g, 0.0, decay, rates.momentum)[not is_v]
+            yield (
+                "a frozen layer moves: where its rate is None, neither momentum nor decay acts",
+                (lambda: step(w, v, g, 0.0, decay, rates.momentum)[not is_v]),
             )
-            yield "a frozen layer moves: its rate is None", lambda: step(w, v, g, other[0], decay, rates.momentum)[not is_v]
+            yield (
+                "a frozen layer moves: its rate is None",
+                lambda: step(w, v, g, other[0], decay, rates.momentum)[not is_v],
+            )
             rate = of_biases[0] if w.ndim == 1 else of_weights[0]
             yield "a frozen layer moves: its rate is None", lambda: step(w, v, g, rate, decay, rates.momentum)[not is_v]
         for words, change in (
