@@ -1,6 +1,6 @@
 """Exercise: softmax with cross-entropy (lesson 02).
 
-Check it with `python -m minialex check softmax_cross_entropy`; `--hint` gives a hint, `--watch` checks whenever you save.
+Check it with `python -m minialex check softmax_cross_entropy`; `--hint` gives a hint, `--watch` checks at every save.
 """
 
 
