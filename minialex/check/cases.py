@@ -39,10 +39,7 @@ class Case:
     def probe(self) -> str:
         """The inputs in words: shapes of arrays, values of the rest."""
         shown = [
-            f"{name} {value.shape}".replace(" (", " (").replace(", ", ",")
-            if _is_large(value)
-            else f"{name}={_short(value)}"
-            for name, value in self.inputs.items()
+            f"{name} {_shapes(value)}" if _is_large(value) else f"{name}={value}" for name, value in self.inputs.items()
         ]
         return f"{self.about}; " * bool(self.about) + ", ".join(shown)
 
@@ -233,8 +230,15 @@ def _as_tuple(grads):
 
 
 def _is_large(value) -> bool:
-    return isinstance(value, np.ndarray) and value.size > 6
+    """Whether only the shapes of it are worth showing."""
+    if isinstance(value, Mapping | list):
+        return any(_is_large(item) for item in (value.values() if isinstance(value, Mapping) else value))
+    return isinstance(value, np.ndarray)
 
 
-def _short(value) -> str:
-    return np.array2string(value, separator=",", precision=4) if isinstance(value, np.ndarray) else repr(value)
+def _shapes(value) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name} {_shapes(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_shapes, value)) + "]"
+    return str(value.shape).replace(" ", "")

@@ -99,4 +99,10 @@ def _along(wrong, axis, name, groups) -> str:
         return f"the {'first' if hit == [0] else 'last'} {name}"
     if hit == [0, size - 1]:
         return f"the first and the last {name}"
-    return f"{name}{'s' if len(hit) > 1 else ''} {', '.join(map(str, hit))}"
+    if len(hit) > 6:
+        return f"{len(hit)} of {size} {_plural(name)}"
+    return f"{_plural(name) if len(hit) > 1 else name} {', '.join(map(str, hit))}"
+
+
+def _plural(name: str) -> str:
+    return {"entry": "entries", "class": "classes", "place in the window": "places in the window"}.get(name, f"{name}s")

@@ -27,7 +27,11 @@ def diagnose(got, want, known: Iterable, *, sizes=(), gradient=False, tolerance=
     gradient: whether the array is one, where a factor 1/N has a likely cause.
     """
     tolerance = tolerance_of(got) if tolerance is None else tolerance
-    got, want = got.astype(float), want.astype(float)  # of whole numbers and of True and False too
+    with np.errstate(all="ignore"):
+        return _diagnose(got.astype(float), want.astype(float), known, sizes, gradient, tolerance)
+
+
+def _diagnose(got, want, known, sizes, gradient, tolerance):
     candidates = []
     for words, make in known:
         candidate = _made(make, got)
@@ -42,8 +46,7 @@ def diagnose(got, want, known: Iterable, *, sizes=(), gradient=False, tolerance=
 def _made(make, got):
     """The candidate array, or for Looks whether it fits; None where this mistake is not possible here."""
     try:
-        with np.errstate(all="ignore"):
-            return bool(make.test(got)) if isinstance(make, Looks) else np.asarray(make())
+        return bool(make.test(got)) if isinstance(make, Looks) else np.asarray(make())
     except (ValueError, IndexError):
         return None
 

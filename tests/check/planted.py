@@ -32,7 +32,9 @@ class Planted(NamedTuple):
     @property
     def what(self) -> str:
         """The change in one line, for the table."""
-        return "; ".join(f"{' '.join(old.split())} => {' '.join(new.split()) or '(nothing)'}" for old, new in self.edits)
+        return "; ".join(
+            f"{' '.join(old.split())} => {' '.join(new.split()) or '(nothing)'}" for old, new in self.edits
+        )
 
     def source(self) -> str:
         """The wrong file's text."""
@@ -85,7 +87,7 @@ PLANTED = [Planted(*row) for row in (
     ("conv", "conv_im2col", "transpose(0, 1, 2, 4, 5, 3)", "transpose(0, 1, 2, 5, 4, 3)", "flatten order: windows are flattened as (KW,KH,C)"),
     ("conv", "conv_im2col", "dcols = (dyg @ Wg.reshape(-1, OC // groups).T).reshape(N, OH, OW, KH, KW, Cg)", "dcols = (dyg @ Wg.reshape(-1, OC // groups).T).reshape(N, OH, OW, Cg, KH, KW).transpose(0, 1, 2, 4, 5, 3)", "flatten order"),
     ("conv", "conv", "return y + b,", "return y,", "the bias is not added"),
-    ("conv", "conv_loops", "                y[:, i, j, o] += b[o]", "                        y[:, i, j, o] += b[o]", "the bias is multiplied by the size of the window"),
+    ("conv", "conv_loops", "                y[:, i, j, o] += b[o]", "                        y[:, i, j, o] += b[o]", "the bias is added once for each pixel of the window"),
     ("conv", "conv", "return dxpad[:, top : top + H, left : left + width]", "return dxpad[:, :H, :width]", "the padding is cut off at the wrong end"),
     ("conv", "conv", "return dxpad[:, top : top + H, left : left + width]", "return dxpad", "the padding is still there"),
     ("conv", "conv", "dW[..., maps] +=", "dW[..., maps] =", "sum over the positions missing: gradient of the LAST position only"),
@@ -174,7 +176,7 @@ PLANTED = [Planted(*row) for row in (
     ("softmax_cross_entropy", "softmax_cross_entropy", "loss = -log_p[np.arange(len(t)), t].mean()", "loss = -log_p.mean()", "no known mistake fits"),
     ("softmax_cross_entropy", "softmax_cross_entropy", "logits - logits.max(axis=1, keepdims=True)", "logits", "unstable: exp overflows at logits of 1000"),
     ("softmax_cross_entropy", "softmax_cross_entropy", "log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))", "log_p = np.log(np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True) + 1e-12)", "a small number is added to p"),
-    ("softmax_cross_entropy", "softmax_cross_entropy", "np.log(np.exp(shifted).sum(axis=1, keepdims=True))", "np.log(np.exp(shifted).sum(axis=0))", "softmax runs over the batch"),
+    ("softmax_cross_entropy", "softmax_cross_entropy", ("logits.max(axis=1, keepdims=True)", "np.exp(shifted).sum(axis=1, keepdims=True)"), ("logits.max(axis=0)", "np.exp(shifted).sum(axis=0)"), "softmax runs over the batch"),
     ("softmax_cross_entropy", "softmax_cross_entropy", "(p - onehot) / len(t)", "p / len(t)", "the one-hot is not subtracted"),
     ("softmax_cross_entropy", "softmax_cross_entropy", "(p - onehot) / len(t)", "(p - onehot)", "not divided by N: the loss is a mean over the batch"),
     ("softmax_cross_entropy", "softmax_cross_entropy", "(p - onehot) / len(t)", "(p - onehot) / len(t) ** 2", "divided by N twice"),
@@ -187,6 +189,7 @@ PLANTED = [Planted(*row) for row in (
     ("batchnorm", "batchnorm", "+ dvar * 2 * (x - mean) / count", "", "the term xhat mean(dy xhat) is missing"),
     ("batchnorm", "batchnorm", "+ dvar * 2 * (x - mean) / count + dmean / count", "", "both terms through the batch's statistics are missing"),
     ("batchnorm", "batchnorm", "if not given:\n        count", "if True:\n        count", "mean and var are given, nothing flows through"),
+    ("batchnorm", "batchnorm", "mean, var = x.mean(axis=axes), x.var(axis=axes)", "mean, var = np.zeros(len(gamma)), np.ones(len(gamma))", "running statistics (mean 0, variance 1) are used in training"),
     ("batchnorm", "batchnorm", "x.var(axis=axes)", "x.var(axis=axes, ddof=1)", "the variance divides by count - 1"),
     ("batchnorm", "batchnorm", "if not given:\n        mean", "if True:\n        mean", "the batch's own mean and variance are used"),
     ("batchnorm", "batchnorm", "axes = tuple(range(x.ndim - 1))", "axes = (0,)", "over the images alone"),
@@ -206,7 +209,7 @@ PLANTED = [Planted(*row) for row in (
     ("mapnorm", "mapnorm_windows", "np.pad(v, [(0, 0), (h, h), (h, h), (0, 0)])", 'np.pad(v, [(0, 0), (h, h), (h, h), (0, 0)], mode="edge")', "the border repeats its pixels"),
     ("mapnorm", "mapnorm_shifts", "shifted_sum(shifted_sum(x**2, size // 2, 1), size // 2, 2)", "shifted_sum(x**2, size // 2, 3)", "the sum runs across the maps"),
     # im2col and col2im
-    ("im2col", "im2col_views", "np.moveaxis(windows, 3, 5)", "windows", "a window is flattened as (C,KH,KW)"),
+    ("im2col", "im2col_views", "np.moveaxis(windows, 3, 5)", "windows", "windows are flattened as (C,KH,KW): it is (KH,KW,C)"),
     ("im2col", "im2col", "np.stack(windows, axis=1)", "np.stack(windows, axis=0)", "the rows stand in the order (OH,OW,N)"),
     ("im2col", "im2col", "xpad[:, rows, columns] +=", "xpad[:, rows, columns] =", '"=" where "+=" is needed'),
     ("im2col", "im2col", "return xpad[:, top : top + H, left : left + W]", "return xpad", "the padding is still there"),
@@ -220,14 +223,14 @@ PLANTED = [Planted(*row) for row in (
     ("update", "update", ("rates.momentum * v - decay * rate * w - rate * g", "w += v"), ("rates.momentum * v + decay * w + g", "w -= rate * v"), "the rate is outside v, as in PyTorch"),
     ("update", "update", "v[...] = rates.momentum * v", "v[...] = -rates.momentum * v", "the momentum has the wrong sign"),
     ("update", "update", "- rate * g", "+ rate * g", "the gradient has the wrong sign"),
-    ("update", "update", "v[...] = rates", "v = rates", "w is new and v is not"),
-    ("update", "update", "w += v", "w = w + v", "v is new and w is not"),
-    ("update", "update", ("v[...] = rates", "w += v"), ("v = rates", "w = w + v"), "nothing is changed"),
+    ("update", "update", "v[...] = rates", "v = rates", "v is as it was: `v = ...` makes a new array"),
+    ("update", "update", "w += v", "w = w + v", "w is as it was: `w = w + v` makes a new array"),
+    ("update", "update", ("v[...] = rates", "w += v"), ("v = rates", "w = w + v"), "w is as it was"),
     ("update", "update_out", "velocity[name] -= rate * (grads[name] + decay * params[name])", "grads[name] += decay * params[name]\n            velocity[name] -= rate * grads[name]", "grads: changed in place"),
     ("update", "update", "rate, decay = rates.of(name, w)", "rate, decay = rates.weights, rates.decay", "the rate and the decay of the weights are used"),
     ("update", "update", ("rate, decay = rates.of(name, w)", "continue"), ("rate, decay = rates.of(name, w)", "rate = 0.0"), "a frozen layer moves"),
     ("update", "update", "rates.momentum * v", "v", "v is kept whole"),
-    ("update", "update", "- rate * g", "- rate * (1 - rates.momentum) * g", "here the gradient counts in full"),
+    ("update", "update", "- rate * g", "- rate * (1 - rates.momentum) * g", "the gradient is multiplied by 1 - momentum"),
     # the schedule
     ("schedule", "schedule", "idle == self.patience", "idle == self.patience - 1", "one epoch too early"),
     ("schedule", "schedule", "idle == self.patience", "idle > self.patience", "one epoch too late"),
@@ -245,7 +248,7 @@ PLANTED = [Planted(*row) for row in (
     ("ten_crops", "ten_crops", "patch[:, ::-1]", "patch[::-1]", "upside down"),
     ("ten_crops", "ten_crops", "patch[:, ::-1]", "patch", "the last five are not mirrored"),
     ("ten_crops", "ten_crops", "last_row, last_column = H - size, W - size", "last_row, last_column = H - size - 1, W - size - 1", "the last place is one too early"),
-    ("ten_crops", "ten_crops", "(last_row // 2, last_column // 2)", "(H // 2 - size // 2, W // 2 - size // 2)", "may be one off"),
+    ("ten_crops", "ten_crops", "(last_row // 2, last_column // 2)", "(H // 2 - size // 2, W // 2 - size // 2)", "the centre is rounded up"),
     ("ten_crops", "ten_crops", ("(0, last_column)", "(last_row, 0)"), ("(last_row, 0) ", "(0, last_column)"), "no known mistake fits"),
     ("ten_crops", "ten_crops", "patches += five + [patch[:, ::-1] for patch in five]", "patches += [p for patch in five for p in (patch, patch[:, ::-1])]", "each patch is followed by its mirror image"),
     ("ten_crops", "ten_crops_indices", "return out.reshape", "return out.swapaxes(0, 1).reshape", "the first patch of all images comes first"),
@@ -270,7 +273,7 @@ PLANTED = [Planted(*row) for row in (
     # resizing
     ("resize", "resize", "shorter = min", "shorter = max", "the longer side becomes 256"),
     ("resize", "resize", "256 * height // shorter, 256 * width // shorter", "256, 256", "squashed"),
-    ("resize", "resize", "256 * height // shorter", "round(256 * height / shorter)", "rounded to the nearest"),
+    ("resize", "resize", "256 * height // shorter, 256 * width // shorter", "round(256 * height / shorter), round(256 * width / shorter)", "rounded to the nearest"),
     ("resize", "resize", "height, width = resized_size(*image.shape[:2])", "height = width = 256", "squashed"),
     ("resize", "resize", "round((height - 256) / 2), round((width - 256) / 2)", "0, 0", "the top left corner is cut out"),
     ("resize", "resize", "Resampling.BILINEAR", "Resampling.NEAREST", "the nearest pixel is taken"),

@@ -59,7 +59,10 @@ def forward_mistakes(x, gamma, beta, *, eps=1e-5, mean=None, var=None):
                     f"mean and variance are taken {words}: they are one for each channel",
                     (lambda over=over: y(x.mean(axis=over, keepdims=True), x.var(axis=over, keepdims=True), eps)),
                 )
-        yield "zeros for running statistics are used: in training the batch's own count", partial(y, 0, 1, eps)
+        yield (
+            "running statistics (mean 0, variance 1) are used in training: there the batch's own count",
+            partial(y, 0, 1, eps),
+        )
     yield "eps is left out", partial(y, m, v, 0.0)
     yield (
         "eps is added to the standard deviation: it stands under the root",

@@ -95,7 +95,11 @@ def forward_mistakes(x, W, b, *, stride=1, pad=0, groups=1):
         (lambda: conv(x, W, b * W.shape[2], **right)),
     )
     yield (
-        "the bias is multiplied by the size of the window: it is added once",
+        "the bias is added once for each pixel of the window: it is added once",
+        (lambda: conv(x, W, b * W[..., 0, 0].size, **right)),
+    )
+    yield (
+        "the bias is added once for each weight: it is added once",
         (lambda: conv(x, W, b * W[..., 0].size, **right)),
     )
     yield (

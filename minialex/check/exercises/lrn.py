@@ -53,8 +53,6 @@ def window(C, n, groups, *, reach=None, wrap=False, group_of=None):
 
 def wrong_windows(C, n, groups):
     """(words, (C,C)) of the windows that people make."""
-    for words, reach in WINDOWS:
-        yield f"window off: {words}", window(C, n, groups, reach=reach(n))
     if groups > 1:
         yield "windows cross the towers: groups is not used", window(C, n, 1)
         interleaved = sorted(range(C), key=lambda c: (c % groups, c))
@@ -63,6 +61,12 @@ def wrong_windows(C, n, groups):
             "the groups are interleaved: group g holds a block of neighbouring maps",
             window(C, n, groups)[place][:, place],
         )
+        yield (
+            "the groups are interleaved: group g holds a block of neighbouring maps",
+            window(C, n, groups, group_of=lambda c: c % groups),
+        )
+    for words, reach in WINDOWS:
+        yield f"window off: {words}", window(C, n, groups, reach=reach(n))
     yield "windows wrap around at the ends, as np.roll does: there they are cut", window(C, n, groups, wrap=True)
     if groups > 1:
         yield "windows wrap around and cross the towers", window(C, n, 1, wrap=True)

@@ -115,7 +115,7 @@ def picture(height, width):
 
 
 def _cases():
-    sizes = [(300, 500), (500, 333), (256, 400), (401, 401), (100, 77)]
+    sizes = [(300, 500), (500, 300), (500, 333), (256, 400), (401, 401), (100, 77)]
 
     def sizes_of(learner, sizes):
         return {"sizes": np.array([[int(side) for side in learner.call("resized_size", h, w)] for h, w in sizes])}

@@ -13,6 +13,7 @@ HINTS = (
     "largest power is 1. Take the logarithm of the sum, never of a probability, which may be 0.",
     "dlogits = dloss (p - onehot(t)) / N. Work on a copy of p, subtract 1 at [arange(N), t], and do not forget dloss.",
 )
+UNSTABLE = "unstable: exp overflows at logits of 1000; subtract each row's maximum first"
 
 
 def _one_hot(logits, t):
@@ -23,6 +24,8 @@ def forward_mistakes(logits, t):
     N, M = logits.shape
     right = softmax_cross_entropy_forward
     rows = np.arange(N)
+    if abs(logits).max() > 700:
+        yield UNSTABLE, Looks(lambda got: not np.isfinite(got).all())
     yield "the sum over the batch: it is the mean", lambda: right(logits, t)[0] * N
     yield "the mean over images and classes: it is the mean over images", lambda: right(logits, t)[0] / M
     yield "divided by N twice", lambda: right(logits, t)[0] / N
@@ -61,8 +64,6 @@ def forward_mistakes(logits, t):
     yield "the loss of the LAST image only", lambda: right(logits[-1:], t[-1:])[0]
     yield "the loss of the FIRST image only", lambda: right(logits[:1], t[:1])[0]
     if abs(logits).max() > 700:
-        said = "unstable: exp overflows at logits of 1000; subtract each row's maximum first"
-        yield said, Looks(lambda got: not np.isfinite(got).all())
         yield (
             "large losses are cut off: a small number is added to p, or p is clipped, before the logarithm; "
             "take log-sum-exp instead",
@@ -73,6 +74,10 @@ def forward_mistakes(logits, t):
 def backward_mistakes(dloss, logits, t):
     N, M = logits.shape
     p, one_hot = softmax(logits), _one_hot(logits, t)
+    if abs(logits).max() > 700:
+        yield "dlogits", UNSTABLE, Looks(lambda got: not np.isfinite(got).all())
+        finite = np.where(logits.max(axis=1, keepdims=True) > 709, 0, p)  # a finite power by an infinite sum is 0
+        yield "dlogits", UNSTABLE, lambda: dloss * (finite - one_hot) / N
     for words, make in (
         ("the one-hot is not subtracted: this is p / N", lambda: dloss * p / N),
         ("not divided by N: the loss is a mean over the batch", lambda: dloss * (p - one_hot)),
@@ -106,9 +111,6 @@ def backward_mistakes(dloss, logits, t):
         ("logits - onehot: softmax is left out", lambda: dloss * (logits - one_hot) / N),
     ):
         yield "dlogits", words, make
-    if abs(logits).max() > 700:
-        said = "unstable: exp overflows at logits of 1000; subtract each row's maximum first"
-        yield "dlogits", said, Looks(lambda got: not np.isfinite(got).all())
 
 
 def places(name, logits, t):

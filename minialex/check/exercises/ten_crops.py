@@ -56,10 +56,9 @@ def crop_mistakes(images, size):
             "order: clockwise; it is top left, top right, bottom left, bottom right",
             dict(places=[right[0], right[1], right[3], right[2], right[4]]),
         ),
-        ("wrong offsets: the centre is rounded up", dict(places=[*right[:4], (-(-down // 2), -(-across // 2))])),
         (
-            "wrong offsets: the centre begins at H//2 - size//2, which may be one off",
-            dict(places=[*right[:4], (H // 2 - size // 2, W // 2 - size // 2)]),
+            "wrong offsets: the centre is rounded up (as H//2 - size//2 may be); it is rounded down",
+            dict(places=[*right[:4], (-(-down // 2), -(-across // 2))]),
         ),
         (
             "wrong offsets: the centre begins in the middle of the image",

@@ -33,6 +33,7 @@ def mistakes(logits, t, k, *, error):
         return 1 - found.mean() if error else found
 
     for words, make in (
+        ("a NaN at the label counts as a hit", lambda: hits(logits, t, k) | np.isnan(label[:, 0])),
         (
             "ties: every class that equals the label's comes before it; of equal ones the earlier class comes first",
             lambda: (logits >= label).sum(axis=1) <= k,
@@ -54,7 +55,6 @@ def mistakes(logits, t, k, *, error):
             "the k-th place alone counts: all of the first k do",
             lambda: np.argsort(-logits, axis=1, kind="stable")[:, k - 1] == t,
         ),
-        ("a NaN at the label counts as a hit", lambda: hits(logits, t, k) | np.isnan(label[:, 0])),
     ):
         yield words, lambda make=make: result(make())
         if error:

@@ -48,6 +48,11 @@ def _decay_after(w, v, g, rate, decay, momentum):
     return v, w + v
 
 
+STORE = (
+    "`w = w + v` makes a new array; w += v changes the one that is given",
+    "`v = ...` makes a new array; v *= momentum or v[...] = ... changes the one that is given",
+)
+
 WRONG = (
     ("the decay is missing", lambda w, v, g, r, d, m: step(w, v, g, r, 0.0, m)),
     ("the decay has the wrong sign: it pulls w towards 0", lambda w, v, g, r, d, m: step(w, v, g, r, -d, m)),
@@ -71,7 +76,11 @@ WRONG = (
     ("the momentum is missing", lambda w, v, g, r, d, m: step(w, v, g, r, d, 0.0)),
     ("v is kept whole: it is multiplied by the momentum", lambda w, v, g, r, d, m: step(w, v, g, r, d, 1.0)),
     (
-        "momentum and 1 - momentum are a mean: here the gradient counts in full",
+        "the gradient is multiplied by 1 - momentum: it counts in full",
+        lambda w, v, g, r, d, m: _from(m * v - d * r * w - r * (1 - m) * g, w),
+    ),
+    (
+        "gradient and decay are multiplied by 1 - momentum: they count in full",
         lambda w, v, g, r, d, m: step(w, v, g, r * (1 - m), d, m),
     ),
     ("v is multiplied by 1 - momentum", lambda w, v, g, r, d, m: step(w, v, g, r, d, 1 - m)),
@@ -86,18 +95,6 @@ WRONG = (
     ("Nesterov's form: the paper's is w + v", _nesterov),
     ("the decay acts on w beside v: the paper has it inside v", _decay_beside),
     ("the decay acts on w before the step, beside v: the paper has it inside v", _decay_after),
-    (
-        "nothing is changed: `w = w + v` makes a new array; change the ones that are given, w += v",
-        lambda w, v, g, r, d, m: (v, w),
-    ),
-    (
-        "v is new and w is not: `w = w + v` makes a new array, w += v changes the one that is given",
-        lambda w, v, g, r, d, m: (step(w, v, g, r, d, m)[0], w),
-    ),
-    (
-        "w is new and v is not: `v = ...` makes a new array, v *= momentum changes the one that is given",
-        lambda w, v, g, r, d, m: (v, step(w, v, g, r, d, m)[1]),
-    ),
     (
         "v's sign is turned: v holds what is subtracted",
         lambda w, v, g, r, d, m: (m * v + d * r * w + r * g, w - (m * v + d * r * w + r * g)),
@@ -142,6 +139,7 @@ def _case(stage, about, params, velocity, grads, rates):
             (f"the decay of the {kind} is used", (rate, other[1])),
         ):
             yield words, lambda change=change: step(w, v, g, *change, rates.momentum)[not is_v]
+        yield f"{'v' if is_v else 'w'} is as it was: {STORE[is_v]}", lambda: v if is_v else w
         for words, wrong in WRONG:
             yield words, lambda wrong=wrong: wrong(w, v, g, rate, decay, rates.momentum)[not is_v]
 

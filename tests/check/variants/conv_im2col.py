@@ -18,7 +18,7 @@ def conv_forward(x, W, b, stride=1, pad=0, groups=1):
     OH = (padded.shape[1] - KH) // SH + 1
     OW = (padded.shape[2] - KW) // SW + 1
     outs = []
-    for xg, Wg in zip(np.split(padded, groups, axis=3), np.split(W, groups, axis=3)):
+    for xg, Wg in zip(np.split(padded, groups, axis=3), np.split(W, groups, axis=3), strict=True):
         cols = im2col(xg, KH, KW, SH, SW)
         outs.append(cols @ Wg.reshape(-1, OC // groups))
     y = np.concatenate(outs, axis=1) + b

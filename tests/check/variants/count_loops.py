@@ -11,7 +11,7 @@ def parameters(kernel, C, OC, groups):
 def macs(size, kernel, C, OC, stride, pad, groups):
     pads = ((pad, pad), (pad, pad)) if isinstance(pad, int) else pad
     places = 1
-    for length, K, (before, after) in zip(size, kernel, pads):
+    for length, K, (before, after) in zip(size, kernel, pads, strict=True):
         places *= len([start for start in range(0, before + length + after, stride)
                        if start + K <= before + length + after])  # fmt: skip
     return places * (parameters(kernel, C, OC, groups) - OC)

@@ -8,7 +8,7 @@ def ten_crops(images, size):
     out = np.empty((N, 10, size, size, C), images.dtype)
     tops = [0, 0, H - size, H - size, (H - size) // 2]
     lefts = [0, W - size, 0, W - size, (W - size) // 2]
-    for k, (top, left) in enumerate(zip(tops, lefts)):
+    for k, (top, left) in enumerate(zip(tops, lefts, strict=True)):
         patch = images[:, top : top + size, left : left + size, :]
         out[:, k] = patch
         out[:, k + 5] = np.flip(patch, axis=2)

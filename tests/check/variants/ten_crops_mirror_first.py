@@ -14,7 +14,7 @@ def places(images, size, mirrored):
     if mirrored:
         lefts = [W - size - left for left in lefts]
     tops = [0, 0, H - size, H - size, (H - size) // 2]
-    return np.stack([images[:, t : t + size, s : s + size] for t, s in zip(tops, lefts)], axis=1)
+    return np.stack([images[:, t : t + size, s : s + size] for t, s in zip(tops, lefts, strict=True)], axis=1)
 
 
 def ten_crop_probabilities(logits):

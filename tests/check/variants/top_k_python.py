@@ -7,7 +7,7 @@ import numpy as np
 
 def hits(logits, t, k):
     rows = []
-    for row, label in zip(logits.tolist(), t.tolist()):
+    for row, label in zip(logits.tolist(), t.tolist(), strict=True):
         order = sorted((c for c in range(len(row)) if not math.isnan(row[c])), key=lambda c: -row[c])
         rows.append(int(label in order[:k]))
     return np.array(rows)
