@@ -70,7 +70,8 @@ def guarded(file: str, seconds: float):
     except KeyboardInterrupt:
         raise
     except SyntaxError as error:
-        raise Fault(f"{_name(error.filename)}:{error.lineno}: {type(error).__name__}: {error.msg}") from None
+        line = f":{error.lineno}" if error.lineno else ""
+        raise Fault(f"{_name(error.filename or file)}{line}: {type(error).__name__}: {error.msg}") from None
     except NotImplementedError as error:
         raise NotBegun(_line(error, file)) from None
     except OutOfTime as error:

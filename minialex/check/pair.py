@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 
-from minialex.check.cases import GRADIENTS, SEED, Case, upstream_mistakes
+from minialex.check.cases import GRADIENTS, SEED, UPSTREAM_SEED, Case, upstream_mistakes
 from minialex.check.learner import SECONDS, Fault, Learner
 from minialex.check.report import Report
 from minialex.check.run import Wrong, as_array, check_shapes, check_unchanged, check_values, collect
@@ -64,7 +64,7 @@ class _PairChecker:
             raise Wrong("y: two calls with the same arguments differ: random numbers need to come in as arguments")
 
     def _gradients(self):
-        dy = np.asarray(np.random.default_rng(SEED + 1).standard_normal(self._y.shape))
+        dy = np.asarray(np.random.default_rng(UPSTREAM_SEED).standard_normal(self._y.shape))
         floats = [name for name, array in self._arrays.items() if array.dtype.kind == "f"]
         case = self._case(dy, floats)
         got = self._answers(dy.copy(), floats, case)

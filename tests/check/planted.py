@@ -217,7 +217,8 @@ PLANTED = [Planted(*row) for row in (
     ("im2col", "im2col_views", "x_shape) + 1, cols.dtype)\n    np.add.at(sums, im2col(numbers, kernel, stride, pad), cols)", "x_shape) + 1, cols.dtype)\n    sums[im2col(numbers, kernel, stride, pad)] += cols", '"=" where "+=" is needed'),
     ("im2col", "im2col_loops", "both(stride), sides(pad)\n    N, H, W, C = x.shape", "both(1), sides(pad)\n    N, H, W, C = x.shape", "stride is ignored"),
     # the update rule
-    ("update", "update", " - decay * rate * w", "", "the decay is missing"),
+    ("update", "update", " - decay * rate * w", "", "the decay is missing in v"),
+    ("update", "update", (" - decay * rate * w", "w += v"), ("", "w += v - decay * rate * w"), "the decay is missing in v, where it gathers momentum"),
     ("update", "update", " - decay * rate * w", " + decay * rate * w", "the decay has the wrong sign"),
     ("update", "update", " - decay * rate * w", " - decay * w", "the decay is not multiplied by the rate"),
     ("update", "update", ("rates.momentum * v - decay * rate * w - rate * g", "w += v"), ("rates.momentum * v + decay * w + g", "w -= rate * v"), "the rate is outside v, as in PyTorch"),

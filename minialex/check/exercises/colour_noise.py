@@ -38,7 +38,13 @@ def component_mistakes(covariance, which):
         )
         yield (
             "the signs: each component is turned so that its largest entry is positive",
-            (Looks(lambda got: got.shape == (3, 3) and np.allclose(abs(got), abs(vectors)))),
+            (
+                Looks(
+                    lambda got: (
+                        got.shape == (3, 3) and np.allclose(abs(got), abs(vectors)) and not np.allclose(got, vectors)
+                    )
+                )
+            ),
         )
         yield "the components are multiplied by their standard deviations: they have length 1", lambda: vectors * stdevs
 

@@ -6,7 +6,7 @@ from itertools import permutations
 import numpy as np
 
 from minialex.check.cases import SEED, Exercise, Pair, Probe
-from minialex.check.exercises.scatter import overwritten, scatter, windows_of, wrong_geometry
+from minialex.check.exercises.scatter import overwritten, scatter, windows_of, wrong_cuts, wrong_geometry
 from minialex.ops import conv_backward, conv_forward
 from minialex.ops.windows import pad_pairs, pair
 
@@ -69,7 +69,7 @@ def forward_mistakes(x, W, b, *, stride=1, pad=0, groups=1):
             f"the kernel is flipped {words}: in this sense of convolution it is not",
             partial(conv, x, turned, b, **right),
         )
-    for words, other_stride, other_pad in wrong_geometry(stride, pad):
+    for words, other_stride, other_pad in wrong_cuts(stride, pad):
         yield words, partial(conv, x, W, b, stride=other_stride, pad=other_pad, groups=groups)
     for words, other_x, other_W in wrong_channels(x, W, groups):
         if other_x is None:
@@ -128,7 +128,7 @@ def backward_mistakes(dy, x, W, b, *, stride=1, pad=0, groups=1):
             (lambda turned=turned: scatter(window_gradient(dy, turned, groups), x.shape, stride, pad)),
         )
     for words, other_stride, other_pad in wrong_geometry(stride, pad):
-        yield "dx", words, lambda s=other_stride, p=other_pad: _into(windows, x.shape, s, p)
+        yield "dx", words, lambda s=other_stride, p=other_pad: scatter(windows, x.shape, s, p)
         yield "dW", words, lambda s=other_stride, p=other_pad: _dW(dy, x, W, s, p, groups)
     yield (
         "dx",
@@ -163,11 +163,6 @@ def backward_mistakes(dy, x, W, b, *, stride=1, pad=0, groups=1):
             (lambda: conv_backward(dy, _cache(x, W, b, right))[1][..., maps]),
         )
     yield "db", "db is multiplied with x: the bias is added, whatever x is", lambda: dy.sum(axis=(0, 1, 2)) * x.sum()
-
-
-def _into(windows, x_shape, stride, pad):
-    """The windows added as if they lay at another stride; what does not fit raises."""
-    return scatter(windows, x_shape, stride, pad)
 
 
 def _counts(windows, x_shape, stride, pad):

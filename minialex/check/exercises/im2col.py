@@ -7,7 +7,7 @@ import numpy as np
 
 from minialex.check.cases import EDGES, GRADIENTS, RESULT, SEED, Case, Exercise
 from minialex.check.exercises.conv import wrong_orders
-from minialex.check.exercises.scatter import averaged, overwritten, scatter, windows_of, wrong_geometry
+from minialex.check.exercises.scatter import averaged, overwritten, scatter, windows_of, wrong_cuts, wrong_geometry
 from minialex.ops.windows import col2im, im2col
 
 HINTS = (
@@ -37,7 +37,7 @@ def im2col_mistakes(x, kernel, stride, pad):
                 f"the rows stand in the order ({names}): it is (N,OH,OW)",
                 (lambda order=order: _flat(windows.transpose(*order, 3, 4, 5))),
             )
-    for words, other_stride, other_pad in wrong_geometry(stride, pad):
+    for words, other_stride, other_pad in wrong_cuts(stride, pad):
         yield words, lambda s=other_stride, p=other_pad: _flat(windows_of(x, kernel, s, p))
     yield (
         "kernel swapped: the vertical size is used horizontally",

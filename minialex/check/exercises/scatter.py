@@ -68,15 +68,16 @@ def wrong_geometry(stride, pad):
         ("pad at the top is used on every side", (SH, SW), ((top, top), (top, top))),
         ("pad is added at the top and the left only", (SH, SW), ((top, 0), (left, 0))),
         ("pad is added twice", (SH, SW), ((2 * top, 2 * bottom), (2 * left, 2 * right))),
-        (
-            "the last windows reach over the edge: the output's size is rounded up, and it is rounded down",
-            (SH, SW),
-            ((top, bottom + SH - 1), (left, right + SW - 1)),
-        ),
     ):
         if (pair(other_stride), pad_pairs(other_pad)) != ((SH, SW), given):
             yield words, other_stride, other_pad
-    if top == bottom == left == right == SH == SW == 1:
-        return
-    if isinstance(pad, int) and isinstance(stride, int) and pad > 0:
+    if isinstance(pad, int) and isinstance(stride, int) and pad not in (0, stride):
         yield "stride and pad are swapped", pad, stride
+
+
+def wrong_cuts(stride, pad):
+    """What wrong_geometry gives, and what makes another number of windows alone."""
+    (SH, SW), ((top, bottom), (left, right)) = pair(stride), pad_pairs(pad)
+    yield from wrong_geometry(stride, pad)
+    said = "the last windows reach over the edge: the output's size is rounded up, and it is rounded down"
+    yield said, stride, ((top, bottom + SH - 1), (left, right + SW - 1))

@@ -37,24 +37,13 @@ def _nesterov(w, v, g, rate, decay, momentum):
     return v, w + momentum * v - rate * (decay * w + g)
 
 
-def _decay_beside(w, v, g, rate, decay, momentum):
-    v = momentum * v - rate * g
-    return v, w + v - decay * rate * w
-
-
-def _decay_after(w, v, g, rate, decay, momentum):
-    w = w - decay * rate * w
-    v = momentum * v - rate * g
-    return v, w + v
-
-
 STORE = (
     "`w = w + v` makes a new array; w += v changes the one that is given",
     "`v = ...` makes a new array; v *= momentum or v[...] = ... changes the one that is given",
 )
 
 WRONG = (
-    ("the decay is missing", lambda w, v, g, r, d, m: step(w, v, g, r, 0.0, m)),
+    ("the decay is missing in v, where it gathers momentum", lambda w, v, g, r, d, m: step(w, v, g, r, 0.0, m)),
     ("the decay has the wrong sign: it pulls w towards 0", lambda w, v, g, r, d, m: step(w, v, g, r, -d, m)),
     ("the decay is not multiplied by the rate", lambda w, v, g, r, d, m: step(w, v, g, r, d / r, m)),
     ("the decay is divided by 2", lambda w, v, g, r, d, m: step(w, v, g, r, d / 2, m)),
@@ -93,8 +82,6 @@ WRONG = (
         lambda w, v, g, r, d, m: (step(w, v, g, r, d, m)[0], w - step(w, v, g, r, d, m)[0]),
     ),
     ("Nesterov's form: the paper's is w + v", _nesterov),
-    ("the decay acts on w beside v: the paper has it inside v", _decay_beside),
-    ("the decay acts on w before the step, beside v: the paper has it inside v", _decay_after),
     (
         "v's sign is turned: v holds what is subtracted",
         lambda w, v, g, r, d, m: (m * v + d * r * w + r * g, w - (m * v + d * r * w + r * g)),
