@@ -25,11 +25,12 @@ def check(target: str, *, exercise_name: str | None = None, hint: bool = False, 
     Raises UserError for an exercise or a file that is not there.
     """
     name, path = find(target, exercise_name)
+    seen = _modified(path)  # before it is read: what is saved meanwhile is not missed
     report = check_file(name, path)
-    print(report)
+    print(report, flush=True)
     if hint and not report.ok:
         print(next_hint(name, path.parent))
-    for _ in changes(path) if watch else ():
+    for _ in changes(path, seen) if watch else ():
         report = check_file(name, path)
         print(f"\n{report}", flush=True)
     return 0 if report.ok else 1
@@ -85,9 +86,8 @@ def next_hint(name: str, folder: Path) -> str:
     return f"hint {number + 1} of {len(hints)}: {hints[number]}"
 
 
-def changes(path: Path, sleep: Callable[[float], None] = time.sleep):
-    """Yield whenever the file is saved; an editor may take it away for a moment."""
-    last = _modified(path)
+def changes(path: Path, last: tuple | None, sleep: Callable[[float], None] = time.sleep):
+    """Yield whenever the file is another than at `last`; an editor may take it away for a moment."""
     while True:
         sleep(POLL)
         now = _modified(path)
