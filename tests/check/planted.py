@@ -170,7 +170,7 @@ PLANTED = [Planted(*row) for row in (
     ("dropout", "dropout_where", "return apply(dy, *cache)", "return dy", "not masked (in the backward)"),
     ("dropout", "dropout_where", "return apply(dy, *cache)", "return apply(apply(dy, *cache), *cache)", "scaled twice"),
     # softmax with cross-entropy
-    ("softmax_cross_entropy", "softmax_cross_entropy", "t].mean()", "t].sum()", "the sum over the batch: it is the mean"),
+    ("softmax_cross_entropy", "softmax_cross_entropy", "t].mean()", "t].sum()", "the sum over the batch: it should be the mean"),
     ("softmax_cross_entropy", "softmax_cross_entropy", "loss = -log_p[np.arange(len(t)), t].mean()", "loss = log_p[np.arange(len(t)), t].mean()", "the sign is wrong"),
     ("softmax_cross_entropy", "softmax_cross_entropy", "loss = -log_p[np.arange(len(t)), t].mean()", "loss = -log_p[np.arange(len(t)), t]", "one loss for each image"),
     ("softmax_cross_entropy", "softmax_cross_entropy", "loss = -log_p[np.arange(len(t)), t].mean()", "loss = -log_p.mean()", "no known mistake fits"),
@@ -197,7 +197,7 @@ PLANTED = [Planted(*row) for row in (
     ("batchnorm", "batchnorm", "np.sqrt(var + eps)", "(np.sqrt(var) + eps)", "eps is added to the standard deviation"),
     ("batchnorm", "batchnorm", "np.sqrt(var + eps)", "(var + eps)", "the root is missing"),
     ("batchnorm", "batchnorm", "dgamma, dbeta = (dy * xhat).sum(axis=axes)", "dgamma, dbeta = (dy * x).sum(axis=axes)", "x in place of xhat"),
-    ("batchnorm", "batchnorm", "dy.sum(axis=axes)\n", "dy.mean(axis=axes)\n", "the mean of dy: it is the sum"),
+    ("batchnorm", "batchnorm", "dy.sum(axis=axes)\n", "dy.mean(axis=axes)\n", "the mean of dy: it should be the sum"),
     ("batchnorm", "batchnorm", "dxhat = dy * gamma", "dxhat = dy", "gamma is left out"),
     ("batchnorm", "batchnorm", "return gamma * xhat + beta", "return gamma * xhat", "beta is left out"),
     ("batchnorm", "batchnorm_closed", "m = len(d)", "m = len(dy)", "divide by"),
@@ -209,7 +209,7 @@ PLANTED = [Planted(*row) for row in (
     ("mapnorm", "mapnorm_windows", "np.pad(v, [(0, 0), (h, h), (h, h), (0, 0)])", 'np.pad(v, [(0, 0), (h, h), (h, h), (0, 0)], mode="edge")', "the border repeats its pixels"),
     ("mapnorm", "mapnorm_shifts", "shifted_sum(shifted_sum(x**2, size // 2, 1), size // 2, 2)", "shifted_sum(x**2, size // 2, 3)", "the sum runs across the maps"),
     # im2col and col2im
-    ("im2col", "im2col_views", "np.moveaxis(windows, 3, 5)", "windows", "windows are flattened as (C,KH,KW): it is (KH,KW,C)"),
+    ("im2col", "im2col_views", "np.moveaxis(windows, 3, 5)", "windows", "windows are flattened as (C,KH,KW): it should be (KH,KW,C)"),
     ("im2col", "im2col", "np.stack(windows, axis=1)", "np.stack(windows, axis=0)", "the rows stand in the order (OH,OW,N)"),
     ("im2col", "im2col", "xpad[:, rows, columns] +=", "xpad[:, rows, columns] =", '"=" where "+=" is needed'),
     ("im2col", "im2col", "return xpad[:, top : top + H, left : left + W]", "return xpad", "the padding is still there"),

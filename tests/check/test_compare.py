@@ -45,6 +45,11 @@ def test_where(name, wrong, says):
     assert where(name, wrong, groups=2) == says
 
 
+def test_an_image_of_two_columns_has_no_border():
+    wrong = np.random.default_rng(0).random((3, 4, 2, 5)) < 0.5
+    assert where("dx", wrong).startswith("scattered")
+
+
 def test_scattered_entries():
     wrong = np.random.default_rng(0).random(SHAPE) < 0.3
     assert where("y", wrong) == f"scattered: {wrong.sum()} of 360 entries"

@@ -56,7 +56,7 @@ def forward_mistakes(x, gamma, beta, *, eps=1e-5, mean=None, var=None):
         ):
             if over and over != axes:
                 yield (
-                    f"mean and variance are taken {words}: they are one for each channel",
+                    f"mean and variance are taken {words}: they should be one for each channel",
                     (lambda over=over: y(x.mean(axis=over, keepdims=True), x.var(axis=over, keepdims=True), eps)),
                 )
         yield (
@@ -71,7 +71,10 @@ def forward_mistakes(x, gamma, beta, *, eps=1e-5, mean=None, var=None):
     yield "eps is squared", partial(y, m, v, eps**2)
     yield "divided by the variance: the root is missing", lambda: gamma * (x - m) / (v + eps) + beta
     yield "var is taken for a standard deviation: the root is missing", lambda: gamma * (x - m) / v + beta
-    yield "multiplied by the standard deviation: it is divided", lambda: gamma * (x - m) * np.sqrt(v + eps) + beta
+    yield (
+        "multiplied by the standard deviation: it should be divided",
+        lambda: gamma * (x - m) * np.sqrt(v + eps) + beta,
+    )
     yield "the mean is not subtracted", partial(y, 0, v, eps)
     yield "not divided by the standard deviation", lambda: gamma * (x - m) + beta
     yield "gamma is left out", lambda: y(m, v, eps) / gamma - beta / gamma + beta
@@ -124,8 +127,8 @@ def backward_mistakes(dy, x, gamma, beta, *, eps=1e-5, mean=None, var=None):
         ),
         ("gamma is left out", lambda: (dy - through) / std),
         ("the division by std is missing", lambda: gamma * (dy - through)),
-        ("divided by the variance: it is the standard deviation", lambda: gamma / std**2 * (dy - through)),
-        ("multiplied by std: it is divided", lambda: gamma * std * (dy - through)),
+        ("divided by the variance: it should be the standard deviation", lambda: gamma / std**2 * (dy - through)),
+        ("multiplied by std: it should be divided", lambda: gamma * std * (dy - through)),
         ("eps is left out", lambda: _dx_without_eps(dy, x, gamma, m, v, given)),
     ):
         yield "dx", words, make
@@ -134,15 +137,15 @@ def backward_mistakes(dy, x, gamma, beta, *, eps=1e-5, mean=None, var=None):
         ("x - mean in place of xhat: dgamma = sum of dy xhat", lambda: (dy * (x - m)).sum(axis=axes)),
         ("y in place of xhat: dgamma = sum of dy xhat", lambda: (dy * (gamma * xhat + beta)).sum(axis=axes)),
         ("multiplied by gamma: dgamma = sum of dy xhat", lambda: (dy * xhat).sum(axis=axes) * gamma),
-        ("the mean of dy xhat: it is the sum", lambda: of_both),
-        ("the mean over the images: it is the sum", lambda: (dy * xhat).sum(axis=axes) / len(x)),
+        ("the mean of dy xhat: it should be the sum", lambda: of_both),
+        ("the mean over the images: it should be the sum", lambda: (dy * xhat).sum(axis=axes) / len(x)),
         ("dgamma and dbeta are exchanged", lambda: dy.sum(axis=axes)),
         ("xhat is left out", lambda: xhat.sum(axis=axes)),
     ):
         yield "dgamma", words, make
     for words, make in (
-        ("the mean of dy: it is the sum", lambda: of_dy),
-        ("the mean over the images: it is the sum", lambda: dy.sum(axis=axes) / len(x)),
+        ("the mean of dy: it should be the sum", lambda: of_dy),
+        ("the mean over the images: it should be the sum", lambda: dy.sum(axis=axes) / len(x)),
         ("dgamma and dbeta are exchanged", lambda: (dy * xhat).sum(axis=axes)),
         ("multiplied by gamma: dbeta = sum of dy", lambda: dy.sum(axis=axes) * gamma),
         ("multiplied by beta: dbeta = sum of dy", lambda: dy.sum(axis=axes) * beta),

@@ -30,7 +30,7 @@ def component_mistakes(covariance, which):
         yield "in units of images in [0,1]: pixels are 0..255", lambda: stdevs / 255
         yield "the eigenvalues in squared units of images in [0,1]: pixels are 0..255", lambda: values / 255**2
     else:
-        yield "the components are rows: they are columns", lambda: vectors.T
+        yield "the components are rows: they should be columns", lambda: vectors.T
         yield "the components come from the largest eigenvalue: they come from the smallest", lambda: vectors[:, ::-1]
         yield (
             "the components are rows, from the largest eigenvalue: columns, from the smallest",
@@ -54,24 +54,27 @@ def noise_mistakes(images, a, stdevs, vectors):
         return lambda: images + noise[:, None, None, :]
 
     right = (a * stdevs) @ vectors.T
-    yield "images are multiplied by the noise: it is added", lambda: images * right[:, None, None, :]
+    yield "images are multiplied by the noise: it should be added", lambda: images * right[:, None, None, :]
     yield (
         "this is the noise alone: add it to the images",
         lambda: np.broadcast_to(right[:, None, None, :], images.shape),
     )
     yield (
-        "the eigenvalues are used: it is their square roots, stdevs as they are given",
+        "the eigenvalues are used: it should be their square roots, stdevs as they are given",
         added((a * stdevs**2) @ vectors.T),
     )
     yield "the square roots of the stdevs: these are roots already", added((a * np.sqrt(stdevs)) @ vectors.T)
-    yield "the components are taken as rows: they are columns", added((a * stdevs) @ vectors)
+    yield "the components are taken as rows: they should be columns", added((a * stdevs) @ vectors)
     yield "the stdevs are left out", added(a @ vectors.T)
     yield "the components are left out: the noise is along R, G and B", added(a * stdevs)
     yield "the noise is subtracted", added(-right)
     yield "in units of images in [0,1]: divided by 255", added(right / 255)
-    yield "a is multiplied by 0.1 again: it is drawn so", added(right / 10)
+    yield "a is multiplied by 0.1 again: it was drawn with that", added(right / 10)
     yield "one number for all three colours: each has its own", added(right.sum(axis=1, keepdims=True) * np.ones(3))
-    yield "the result is cut off at 0 and 255: it is not", lambda: np.clip(images + right[:, None, None, :], 0, 255)
+    yield (
+        "the result is cut off at 0 and 255: it should not be",
+        lambda: np.clip(images + right[:, None, None, :], 0, 255),
+    )
     for index, which in ((0, "first"), (-1, "last")):
         one = np.broadcast_to(right[index], right.shape)
         yield f"one draw for all images, the {which}'s: each image has its own", added(one)

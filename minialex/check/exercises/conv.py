@@ -66,7 +66,7 @@ def forward_mistakes(x, W, b, *, stride=1, pad=0, groups=1):
     for flipped, words in (((0, 1), "both ways"), ((0,), "vertically"), ((1,), "horizontally")):
         turned = np.flip(W, flipped)
         yield (
-            f"the kernel is flipped {words}: in this sense of convolution it is not",
+            f"the kernel is flipped {words}: in deep learning it should not be",
             partial(conv, x, turned, b, **right),
         )
     for words, other_stride, other_pad in wrong_cuts(stride, pad):
@@ -91,15 +91,15 @@ def forward_mistakes(x, W, b, *, stride=1, pad=0, groups=1):
         yield words, partial(conv, x, reordered(W, order), b, **right)
     yield "the kernel is transposed: rows and columns are exchanged", lambda: conv(x, W.swapaxes(0, 1), b, **right)
     yield (
-        "the bias is multiplied by the number of channels: it is added once",
+        "the bias is multiplied by the number of channels: it should be added once",
         (lambda: conv(x, W, b * W.shape[2], **right)),
     )
     yield (
-        "the bias is added once for each pixel of the window: it is added once",
+        "the bias is added once for each pixel of the window: it should be added once",
         (lambda: conv(x, W, b * W[..., 0, 0].size, **right)),
     )
     yield (
-        "the bias is added once for each weight: it is added once",
+        "the bias is added once for each weight: it should be added once",
         (lambda: conv(x, W, b * W[..., 0].size, **right)),
     )
     yield (
@@ -137,7 +137,7 @@ def backward_mistakes(dy, x, W, b, *, stride=1, pad=0, groups=1):
     )
     yield (
         "dx",
-        "each pixel is averaged over its windows: they are summed",
+        "each pixel is averaged over its windows: they should be summed",
         (lambda: scatter(windows, x.shape, stride, pad) / _counts(windows, x.shape, stride, pad)),
     )
     for words, order in wrong_orders():

@@ -70,7 +70,7 @@ def mac_mistakes(size, kernel, C, OC, stride, pad, groups):
     yield "stride is not used in the output's size", int(np.prod(outputs(size, kernel, 1, pad))) * one
     yield "pad is not used in the output's size", int(np.prod(outputs(size, kernel, stride, 0))) * one
     yield (
-        "the output's size is rounded up: it is rounded down",
+        "the output's size is rounded up: it should be rounded down",
         int(np.prod(outputs(size, kernel, stride, pad, up=True))) * one,
     )
     yield "the output's size lacks the + 1", (OH - 1) * (OW - 1) * one

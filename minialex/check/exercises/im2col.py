@@ -28,13 +28,13 @@ def _flat(windows):
 def im2col_mistakes(x, kernel, stride, pad):
     windows = windows_of(x, kernel, stride, pad)
     for words, order in wrong_orders():
-        flattened = f"{words.partition(' and W')[0]}: it is (KH,KW,C)"
+        flattened = f"{words.partition(' and W')[0]}: it should be (KH,KW,C)"
         yield flattened, lambda order=order: _flat(windows.transpose(0, 1, 2, *(3 + axis for axis in order)))
     for order in permutations(range(3)):
         if order != (0, 1, 2):
             names = ",".join(np.array(["N", "OH", "OW"])[list(order)])
             yield (
-                f"the rows stand in the order ({names}): it is (N,OH,OW)",
+                f"the rows stand in the order ({names}): it should be (N,OH,OW)",
                 (lambda order=order: _flat(windows.transpose(*order, 3, 4, 5))),
             )
     for words, other_stride, other_pad in wrong_cuts(stride, pad):
@@ -50,7 +50,10 @@ def col2im_mistakes(cols, x_shape, kernel, stride, pad):
     blank = windows_of(np.zeros(x_shape), kernel, stride, pad)
     windows = cols.reshape(blank.shape)
     yield from overwritten(windows, x_shape, stride, pad)
-    yield "each pixel is averaged over its windows: they are summed", partial(averaged, windows, x_shape, stride, pad)
+    yield (
+        "each pixel is averaged over its windows: they should be summed",
+        partial(averaged, windows, x_shape, stride, pad),
+    )
     yield (
         "the padding is cut off at the wrong end: row 0 is taken for the image's first",
         (partial(scatter, windows, x_shape, stride, pad, start=(0, 0))),
@@ -61,15 +64,15 @@ def col2im_mistakes(cols, x_shape, kernel, stride, pad):
         sizes = [blank.shape[3 + axis] for axis in order]
         back = [3 + int(axis) for axis in np.argsort(order)]
         read = cols.reshape(*blank.shape[:3], *sizes).transpose(0, 1, 2, *back)
-        said = f"{words.partition(' and W')[0].replace('windows are flattened', 'the rows are read')}: it is (KH,KW,C)"
-        yield said, partial(scatter, read, x_shape, stride, pad)
+        said = words.partition(" and W")[0].replace("windows are flattened", "the rows are read")
+        yield f"{said}: it should be (KH,KW,C)", partial(scatter, read, x_shape, stride, pad)
     for order in permutations(range(3)):
         if order != (0, 1, 2):
             names = ",".join(np.array(["N", "OH", "OW"])[list(order)])
             sizes = [blank.shape[axis] for axis in order]
             read = cols.reshape(*sizes, *blank.shape[3:]).transpose(*np.argsort(order), 3, 4, 5)
             yield (
-                f"the rows are read in the order ({names}): it is (N,OH,OW)",
+                f"the rows are read in the order ({names}): it should be (N,OH,OW)",
                 (partial(scatter, read, x_shape, stride, pad)),
             )
     yield "the windows are flipped", partial(scatter, windows[:, :, :, ::-1, ::-1], x_shape, stride, pad)

@@ -18,8 +18,8 @@ def forward_mistakes(x, W, b):
     yield "the bias is not added", lambda: y
     yield "the bias is subtracted", lambda: y - b
     yield "the bias is added twice", lambda: y + 2 * b
-    yield "the bias is multiplied by N: it is added once to each row", lambda: y + len(x) * b
-    yield "a ReLU is applied too: it is a layer of its own", lambda: np.maximum(y + b, 0)
+    yield "the bias is multiplied by N: it should be added once to each row", lambda: y + len(x) * b
+    yield "a ReLU is applied too: it should be a layer of its own", lambda: np.maximum(y + b, 0)
     yield "the sum over the units is a mean", lambda: y / x.shape[1] + b
     yield "the result is averaged over the batch", lambda: np.broadcast_to((y + b).mean(axis=0), y.shape)
     yield (

@@ -26,9 +26,9 @@ WINDOWS = (  # what a window reaches, from map i, beside the right i - n//2 to i
     ("one map too few: the first of each window is left out", lambda n: (-(n // 2) + 1, n // 2)),
     ("one map too many: each window reaches one further up", lambda n: (-(n // 2), n // 2 + 1)),
     ("one map too many: each window reaches one further down", lambda n: (-(n // 2) - 1, n // 2)),
-    ("a window reaches n maps to both sides: it is n//2", lambda n: (-n, n)),
-    ("a window reaches n//2 + 1 maps to both sides: it is n//2", lambda n: (-(n // 2) - 1, n // 2 + 1)),
-    ("a window reaches n//2 - 1 maps to both sides: it is n//2", lambda n: (-(n // 2) + 1, n // 2 - 1)),
+    ("a window reaches n maps to both sides: it should be n//2", lambda n: (-n, n)),
+    ("a window reaches n//2 + 1 maps to both sides: it should be n//2", lambda n: (-(n // 2) - 1, n // 2 + 1)),
+    ("a window reaches n//2 - 1 maps to both sides: it should be n//2", lambda n: (-(n // 2) + 1, n // 2 - 1)),
     ("a window is one-sided, of the n maps from i on: i is its middle", lambda n: (0, n - 1)),
     ("a window is one-sided, of the n maps up to i: i is its middle", lambda n: (-n + 1, 0)),
     ("a window is one-sided, of i and the n//2 maps after it", lambda n: (0, n // 2)),
@@ -67,13 +67,13 @@ def wrong_windows(C, n, groups):
         )
     for words, reach in WINDOWS:
         yield f"window off: {words}", window(C, n, groups, reach=reach(n))
-    yield "windows wrap around at the ends, as np.roll does: there they are cut", window(C, n, groups, wrap=True)
+    yield "windows wrap around at the ends, as np.roll does: they should be cut there", window(C, n, groups, wrap=True)
     if groups > 1:
         yield "windows wrap around and cross the towers", window(C, n, 1, wrap=True)
     right = window(C, n, groups)
-    yield "windows at the ends repeat the last map: there they are cut", right + _repeated(right, n)
+    yield "windows at the ends repeat the last map: they should be cut there", right + _repeated(right, n)
     counts = right.sum(axis=1, keepdims=True)
-    yield "the squares are averaged over the maps that are there: they are summed", right / counts
+    yield "the squares are averaged over the maps that are there: they should be summed", right / counts
     yield "the map itself is left out of its window", right - np.eye(C)
     yield "only the map itself is in its window", np.eye(C)
     yield "the sum goes over all maps of the group", (window(C, 2 * C + 1, groups))

@@ -37,7 +37,7 @@ def wrong_squares(x, size):
             f"square off: {words.replace('map', 'pixel').replace('n//2', 'size//2')}",
             square(x, size, reach=reach(size)),
         )
-    yield "squares wrap around at the border, as np.roll does: there they are cut", square(x, size, wrap=True)
+    yield "squares wrap around at the border, as np.roll does: they should be cut there", square(x, size, wrap=True)
     rows, columns = lrn.window(H, size, 1), lrn.window(W, size, 1)
     yield "the sum goes along the columns of a map alone", sums(rows, np.eye(W))
     yield "the sum goes along the rows of a map alone", sums(np.eye(H), columns)
@@ -48,11 +48,11 @@ def wrong_squares(x, size):
     )
     counts = sums(rows, columns)(np.ones((1, H, W, 1)))
     yield (
-        "the squares at the border are averaged over the pixels that are there: they are summed",
+        "the squares at the border are averaged over the pixels that are there: they should be summed",
         (lambda v: sums(rows, columns)(v) * size**2 / counts),
     )
     yield (
-        "the squares are averaged over the pixels that are there: they are summed",
+        "the squares are averaged over the pixels that are there: they should be summed",
         (lambda v: sums(rows, columns)(v) / counts),
     )
     yield "the border repeats its pixels: outside the map nothing is added", partial(_repeated, size=size)

@@ -28,10 +28,10 @@ def forward_mistakes(x, *, kernel=3, stride=2):
         "the maximum starts from 0 (or a padding of 0 takes part): begin with -inf",
         (lambda: np.maximum(pool(x, kernel, stride), 0)),
     )
-    yield "the mean of each window: it is the maximum", lambda: pool(x, kernel, stride, np.mean)
-    yield "the minimum of each window: it is the maximum", lambda: pool(x, kernel, stride, np.min)
-    yield "the largest magnitude of each window: it is the largest value", lambda: pool(abs(x), kernel, stride)
-    yield "the sum of each window: it is the maximum", lambda: pool(x, kernel, stride, np.sum)
+    yield "the mean of each window: it should be the maximum", lambda: pool(x, kernel, stride, np.mean)
+    yield "the minimum of each window: it should be the maximum", lambda: pool(x, kernel, stride, np.min)
+    yield "the largest magnitude of each window: it should be the largest value", lambda: pool(abs(x), kernel, stride)
+    yield "the sum of each window: it should be the maximum", lambda: pool(x, kernel, stride, np.sum)
     for words, K, S in (
         ("stride is ignored", kernel, 1),
         ("stride is ignored: windows of this kernel side by side", kernel, (KH, KW)),
@@ -48,7 +48,7 @@ def forward_mistakes(x, *, kernel=3, stride=2):
         yield words, lambda K=K, S=S: pool(x, K, S)
     for value, name in ((0.0, "0"), (-np.inf, "-inf")):
         yield (
-            f"the output's size is rounded up, and the last windows are filled with {name}: it is rounded down",
+            f"the output's size is rounded up, and the last windows are filled with {name}: it should be rounded down",
             lambda value=value: pool(_extended(x, kernel, stride, value), kernel, stride),
         )
     yield (
@@ -97,7 +97,7 @@ def backward_mistakes(dy, x, *, kernel=3, stride=2):
         ("ties: the last maximum takes the gradient; the first in row-major order does", winners(windows, "last")),
         ("ties: the gradient is shared among the maxima; the first takes all of it", winners(windows, "share")),
         (
-            "ties: the first maximum column by column takes the gradient; it is the first row by row",
+            "ties: the first maximum column by column takes the gradient; it should be the first row by row",
             column_first(windows),
         ),
         (

@@ -46,7 +46,7 @@ def backward_mistakes(dy, x, total, size, name, *, k, alpha, beta):
         return dy * s**-beta - 2 * alpha * beta * outer * total(inner)
 
     yield "the cross-term is missing: x also acts through the sums of its neighbours", wrong(cross=0.0)
-    yield "the cross-term has the wrong sign: it is subtracted", wrong(cross=-2.0)
+    yield "the cross-term has the wrong sign: it should be subtracted", wrong(cross=-2.0)
     yield "the 2 of the cross-term is missing: the derivative of x^2 is 2 x", wrong(cross=1.0)
     yield "alpha is missing in the cross-term", wrong(cross=2 / alpha)
     yield "beta is missing in the cross-term", wrong(cross=2 / beta)

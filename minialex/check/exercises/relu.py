@@ -19,7 +19,7 @@ def forward_mistakes(x):
         "negative values are kept in part, as a leaky ReLU does: here they become 0",
         lambda: np.where(x > 0, x, 0.01 * x),
     )
-    yield "this is the smaller of x and 0: it is the larger", lambda: np.minimum(x, 0)
+    yield "this is the smaller of x and 0: it should be the larger", lambda: np.minimum(x, 0)
     yield "x comes back as it is", lambda: x
     yield "this is the mask x > 0: y is x there", lambda: (x > 0).astype(x.dtype)
     yield "large values are cut off at 1: ReLU has no upper end", lambda: np.clip(x, 0, 1)
@@ -29,7 +29,7 @@ def forward_mistakes(x):
 
 def backward_mistakes(dy, x):
     for words, make in (
-        ("the mask is that of dy, not of x: negative gradients pass too where x > 0", lambda: dy * (dy > 0)),
+        ("the mask is that of dy, not of x: where x > 0 negative gradients should pass too", lambda: dy * (dy > 0)),
         ("the masks of dy and of x are both applied: that of x alone decides", lambda: dy * (dy > 0) * (x > 0)),
         ("the mask is >= 0: at x = 0 the gradient is 0", lambda: dy * (x >= 0)),
         ("dy comes back as it is: where x <= 0 nothing passes", lambda: dy),

@@ -41,19 +41,19 @@ def new_size(height, width):
 def size_mistakes(sizes):
     for words, wrong in (
         (
-            "the longer side becomes 256: it is the shorter one",
+            "the longer side becomes 256: it should be the shorter one",
             lambda h, w: (SIDE * h // max(h, w), SIDE * w // max(h, w)),
         ),
         ("both sides become 256: the picture is squashed", lambda h, w: (SIDE, SIDE)),
         ("height and width are exchanged", lambda h, w: new_size(h, w)[::-1]),
-        ("the height becomes 256 always: it is the shorter side", lambda h, w: (SIDE, SIDE * w // h)),
-        ("the width becomes 256 always: it is the shorter side", lambda h, w: (SIDE * h // w, SIDE)),
+        ("the height becomes 256 always: it should be the shorter side", lambda h, w: (SIDE, SIDE * w // h)),
+        ("the width becomes 256 always: it should be the shorter side", lambda h, w: (SIDE * h // w, SIDE)),
         (
-            "the longer side is rounded up: it is rounded down",
+            "the longer side is rounded up: it should be rounded down",
             lambda h, w: (-(-SIDE * h // min(h, w)), -(-SIDE * w // min(h, w))),
         ),
         (
-            "the longer side is rounded to the nearest: it is rounded down",
+            "the longer side is rounded to the nearest: it should be rounded down",
             lambda h, w: (round(SIDE * h / min(h, w)), round(SIDE * w / min(h, w))),
         ),
         (
@@ -62,7 +62,7 @@ def size_mistakes(sizes):
         ),
         ("224 in place of 256", lambda h, w: (224 * h // min(h, w), 224 * w // min(h, w))),
         (
-            "small images stay as they are: they are made larger",
+            "small images stay as they are: they should be made larger",
             lambda h, w: (h, w) if min(h, w) < SIDE else new_size(h, w),
         ),
     ):
@@ -79,8 +79,11 @@ def crop_mistakes(image):
             "squashed: both sides are resized to 256; keep the aspect ratio, then cut",
             lambda: resized(image, SIDE, SIDE),
         ),
-        ("the top left corner is cut out: it is the centre", lambda: cut(whole, 0, 0)),
-        ("the bottom right corner is cut out: it is the centre", lambda: cut(whole, height - SIDE, width - SIDE)),
+        ("the top left corner is cut out: it should be the centre", lambda: cut(whole, 0, 0)),
+        (
+            "the bottom right corner is cut out: it should be the centre",
+            lambda: cut(whole, height - SIDE, width - SIDE),
+        ),
         (
             "the cut begins in the middle: it begins half of what is left over from the edge",
             lambda: cut(whole, min(height // 2, height - SIDE), min(width // 2, width - SIDE)),

@@ -24,20 +24,20 @@ def distance_mistakes(queries, rows):
     a, b, ab = (queries**2).sum(axis=1)[:, None], (rows**2).sum(axis=1), queries @ rows.T
     yield from (
         ("the 2 of 2 q.r is missing", lambda: a + b - ab),
-        ("q.r is added: it is subtracted", lambda: a + b + 2 * ab),
+        ("q.r is added: it should be subtracted", lambda: a + b + 2 * ab),
         ("|q|^2 is missing", lambda: b - 2 * ab),
         ("|r|^2 is missing", lambda: a - 2 * ab),
         ("2 q.r is missing", lambda: a + b + 0 * ab),
         ("the lengths are not squared", lambda: np.sqrt(a) + np.sqrt(b) - 2 * ab),
-        ("the root is taken: it is the squared distance", lambda: np.sqrt(abs(squared(queries, rows)))),
+        ("the root is taken: it should be the squared distance", lambda: np.sqrt(abs(squared(queries, rows)))),
         ("this is the product q.r, not a distance", lambda: ab),
         ("this is the cosine of the angle, not a distance", lambda: ab / np.sqrt(a * b)),
         ("this is 1 less the cosine of the angle", lambda: 1 - ab / np.sqrt(a * b)),
         (
-            "the differences' magnitudes are summed: it is their squares",
+            "the differences' magnitudes are summed: it should be their squares",
             lambda: abs(queries[:, None] - rows).sum(axis=2),
         ),
-        ("the mean over the D units: it is the sum", lambda: squared(queries, rows) / queries.shape[1]),
+        ("the mean over the D units: it should be the sum", lambda: squared(queries, rows) / queries.shape[1]),
         (
             "|q|^2 and |r|^2 are the sums of the entries: square them first",
             lambda: queries.sum(axis=1)[:, None] + rows.sum(axis=1) - 2 * ab,
@@ -62,7 +62,7 @@ def nearest_mistakes(queries, blocks, k, which):
     ab = queries @ rows.T
     cosine = ab / np.linalg.norm(queries, axis=1)[:, None] / np.linalg.norm(rows, axis=1)
     yield "the distances are squared: take the root", lambda: best(order, root=False)
-    yield "the farthest are taken: it is the nearest", lambda: best(order[:, ::-1])
+    yield "the farthest are taken: it should be the nearest", lambda: best(order[:, ::-1])
     yield "the k nearest are in the wrong order: the nearest comes first", lambda: best(order)[:, ::-1]
     yield "the numbers begin at 0 in each block: they count on", lambda: best(order) - offset[order[:, :k]]
     yield "the numbers begin at 1: they begin at 0", lambda: best(order) + 1
@@ -75,20 +75,20 @@ def nearest_mistakes(queries, blocks, k, which):
     )
     yield "only the last block is looked at", lambda: best(last + np.argsort(d2[:, last:], axis=1, kind="stable"))
     yield (
-        "the largest products q.r are taken: long rows win; it is the smallest distance",
+        "the largest products q.r are taken: long rows win; it should be the smallest distance",
         (lambda: best(np.argsort(-ab, axis=1, kind="stable"))),
     )
     yield (
-        "the smallest angles are taken: it is the smallest distance",
+        "the smallest angles are taken: it should be the smallest distance",
         lambda: best(np.argsort(-cosine, axis=1, kind="stable")),
     )
     yield "|r|^2 is left out of the distance: short and long rows are not alike", lambda: best(np.argsort(-ab, axis=1))
-    for words, wrong in (("|q - r|^2 lacks the 2 of 2 q.r", -ab), ("2 q.r is added: it is subtracted", 2 * ab)):
+    for words, wrong in (("|q - r|^2 lacks the 2 of 2 q.r", -ab), ("2 q.r is added: it should be subtracted", 2 * ab)):
         a, b = (queries**2).sum(axis=1)[:, None], (rows**2).sum(axis=1)
         other = a + b + wrong
         yield words, lambda other=other: best(np.argsort(other, axis=1, kind="stable"), other)
     later = d2.shape[1] - 1 - np.argsort(d2[:, ::-1], axis=1, kind="stable")
-    yield "ties: of equal distances the later row comes first; it is the earlier", lambda: best(later)
+    yield "ties: of equal distances the later row comes first; it should be the earlier", lambda: best(later)
     if which == "distances":
         yield (
             "rounding makes a distance of 0 negative, and its root NaN: take the larger of it and 0",

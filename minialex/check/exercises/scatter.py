@@ -79,5 +79,5 @@ def wrong_cuts(stride, pad):
     """What wrong_geometry gives, and what makes another number of windows alone."""
     (SH, SW), ((top, bottom), (left, right)) = pair(stride), pad_pairs(pad)
     yield from wrong_geometry(stride, pad)
-    said = "the last windows reach over the edge: the output's size is rounded up, and it is rounded down"
+    said = "the last windows reach over the edge: the output's size is rounded up, and it should be rounded down"
     yield said, stride, ((top, bottom + SH - 1), (left, right + SW - 1))

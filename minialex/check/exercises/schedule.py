@@ -96,7 +96,7 @@ def mistakes(errors, patience, factor, drops):
         yield words, partial(scales, errors, patience, factor, drops, **change)
     right = scales(errors, patience, factor, drops)
     dropped = np.round(-np.log(right) / np.log(factor))
-    yield "the rate is multiplied by the factor: it is divided", lambda: 1 / right
+    yield "the rate is multiplied by the factor: it should be divided", lambda: 1 / right
     yield "the rate never drops", lambda: np.ones_like(right)
     yield "this counts the drops: the result is factor ** -drops", lambda: dropped
     yield (
@@ -107,7 +107,7 @@ def mistakes(errors, patience, factor, drops):
         "drops are divided one after the other, not multiplied: factor ** -drops",
         (lambda: 1 / np.maximum(1, factor * dropped)),
     )
-    yield "patience is not used: it is 5 always", partial(scales, errors, 5, factor, drops)
+    yield "patience is not used: the rate drops after 5 idle epochs always", partial(scales, errors, 5, factor, drops)
     for other in (2.0, 10.0):
         if other != factor:
             yield f"factor is not used: the rate is divided by {other:g}", lambda other=other: other**-dropped

@@ -26,8 +26,8 @@ def forward_mistakes(logits, t):
     rows = np.arange(N)
     if abs(logits).max() > 700:
         yield UNSTABLE, Looks(lambda got: not np.isfinite(got).all())
-    yield "the sum over the batch: it is the mean", lambda: right(logits, t)[0] * N
-    yield "the mean over images and classes: it is the mean over images", lambda: right(logits, t)[0] / M
+    yield "the sum over the batch: it should be the mean", lambda: right(logits, t)[0] * N
+    yield "the mean over images and classes: it should be the mean over images", lambda: right(logits, t)[0] / M
     yield "divided by N twice", lambda: right(logits, t)[0] / N
     yield "the sign is wrong: this is the mean of log p, not of -log p", lambda: -right(logits, t)[0]
     yield "one loss for each image: take their mean", lambda: -np.log(softmax(logits)[rows, t])
@@ -87,8 +87,8 @@ def backward_mistakes(dloss, logits, t):
         ("divided by the number of classes, not by N", lambda: dloss * (p - one_hot) / M),
         ("dloss is not used", lambda: (p - one_hot) / N),
         ("dloss is not used, and the division by N is missing", lambda: p - one_hot),
-        ("the sign is wrong: it is p - onehot", lambda: dloss * (one_hot - p) / N),
-        ("the one-hot is added: it is subtracted", lambda: dloss * (p + one_hot) / N),
+        ("the sign is wrong: it should be p - onehot", lambda: dloss * (one_hot - p) / N),
+        ("the one-hot is added: it should be subtracted", lambda: dloss * (p + one_hot) / N),
         ("the one-hot is divided by N, p is not", lambda: dloss * (p - one_hot / N)),
         ("p is divided by N, the one-hot is not: subtract first", lambda: dloss * (p / N - one_hot)),
         ("the gradient of -log p with respect to p: softmax is left out", lambda: dloss * -one_hot / p / N),

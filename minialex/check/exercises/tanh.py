@@ -26,7 +26,7 @@ def forward_mistakes(x):
     yield "the sigmoid 1/(1 + exp(-x)), not tanh", lambda: _sigmoid(x)
     yield "2 sigmoid(x) - 1 is tanh(x/2): the argument lacks a factor 2", lambda: np.tanh(x / 2)
     yield "tanh(2 x): the argument has a factor 2 too much", lambda: np.tanh(2 * x)
-    yield "the scaled 1.7159 tanh(2x/3) of older networks: it is plain tanh", lambda: 1.7159 * np.tanh(2 * x / 3)
+    yield "the scaled 1.7159 tanh(2x/3) of older networks: it should be plain tanh", lambda: 1.7159 * np.tanh(2 * x / 3)
     yield "x is cut off at -1 and 1, not bent", lambda: np.clip(x, -1, 1)
     yield "tan in place of tanh", lambda: np.tan(x)
 
@@ -41,7 +41,7 @@ def backward_mistakes(dy, x):
         ("tanh is applied twice: y is tanh(x) already", lambda: dy * (1 - np.tanh(y) ** 2)),
         ("1 - y^2 alone: dy is not used", lambda: 1 - y * y),
         ("dy comes back as it is", lambda: dy),
-        ("dy is multiplied with y: it is multiplied with the slope 1 - y^2", lambda: dy * y),
+        ("dy is multiplied with y: it should be multiplied with the slope 1 - y^2", lambda: dy * y),
         ("dy is taken into the square: it multiplies 1 - y^2", lambda: 1 - (dy * y) ** 2),
         ("the mask of a ReLU: tanh passes something everywhere", lambda: dy * (x > 0)),
     ):

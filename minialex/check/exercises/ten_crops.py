@@ -51,13 +51,13 @@ def crop_mistakes(images, size):
         ),
         ("order: the first patch of all images comes first; the ten of an image follow each other", dict(by_crop=True)),
         ("order: bottom left and top right are exchanged", dict(places=swapped)),
-        ("order: the centre comes first; it is the fifth", dict(places=[right[4], *right[:4]])),
+        ("order: the centre comes first; it should be the fifth", dict(places=[right[4], *right[:4]])),
         (
-            "order: clockwise; it is top left, top right, bottom left, bottom right",
+            "order: clockwise; it should be top left, top right, bottom left, bottom right",
             dict(places=[right[0], right[1], right[3], right[2], right[4]]),
         ),
         (
-            "wrong offsets: the centre is rounded up (as H//2 - size//2 may be); it is rounded down",
+            "wrong offsets: the centre is rounded up (as H//2 - size//2 may be); it should be rounded down",
             dict(places=[*right[:4], (-(-down // 2), -(-across // 2))]),
         ),
         (
@@ -94,12 +94,12 @@ def probability_mistakes(logits):
             lambda: softmax(_over_ten(logits).mean(axis=1)),
         ),
         ("the logits are averaged: softmax is missing", lambda: _over_ten(logits).mean(axis=1)),
-        ("the sum of the ten: it is the mean", lambda: _over_ten(p).sum(axis=1)),
+        ("the sum of the ten: it should be the mean", lambda: _over_ten(p).sum(axis=1)),
         (
-            "the mean of the logarithms, the geometric mean: it is the mean of the probabilities",
+            "the mean of the logarithms, the geometric mean: it should be the mean of the probabilities",
             lambda: np.exp(_over_ten(np.log(p)).mean(axis=1)),
         ),
-        ("the largest of the ten: it is the mean", lambda: _over_ten(p).max(axis=1)),
+        ("the largest of the ten: it should be the mean", lambda: _over_ten(p).max(axis=1)),
         ("the first crop alone", lambda: _over_ten(p)[:, 0]),
         ("the centre crop alone", lambda: _over_ten(p)[:, 4]),
         ("the first five alone: their mirror images count too", lambda: _over_ten(p)[:, :5].mean(axis=1)),
@@ -109,7 +109,7 @@ def probability_mistakes(logits):
         ),
         ("softmax is taken again of the mean", lambda: softmax(_over_ten(p).mean(axis=1))),
         ("the mean is taken over all images", lambda: np.broadcast_to(p.mean(axis=0), (N, M))),
-        ("the mean over the classes: it is over the ten", lambda: _over_ten(p).mean(axis=2)),
+        ("the mean over the classes: it should be over the ten", lambda: _over_ten(p).mean(axis=2)),
         ("softmax runs over the rows: it runs over the classes", lambda: _over_ten(softmax(logits.T).T).mean(axis=1)),
     )
 

@@ -32,33 +32,8 @@ def mistakes(logits, t, k, *, error):
     def result(found):
         return 1 - found.mean() if error else found
 
-    for words, make in (
-        ("a NaN at the label counts as a hit", lambda: hits(logits, t, k) | np.isnan(label[:, 0])),
-        (
-            "ties: every class that equals the label's comes before it; of equal ones the earlier class comes first",
-            lambda: (logits >= label).sum(axis=1) <= k,
-        ),
-        (
-            "ties: no class that equals the label's comes before it; of equal ones the earlier class comes first",
-            lambda: (logits > label).sum(axis=1) < k,
-        ),
-        (
-            "ties: of equal classes the LATER one comes first, as argsort()[::-1] gives it",
-            lambda: first_k(logits, t, k, order=backwards),
-        ),
-        ("the k smallest are taken: it is the k largest", lambda: first_k(-logits, t, k)),
-        ("k is not used: this is top-1", lambda: first_k(logits, t, 1)),
-        ("k is not used: this is top-5", lambda: first_k(logits, t, 5)),
-        ("one class too many: k + 1", lambda: first_k(logits, t, k + 1)),
-        ("one class too few: k - 1", lambda: first_k(logits, t, k - 1)),
-        (
-            "the k-th place alone counts: all of the first k do",
-            lambda: np.argsort(-logits, axis=1, kind="stable")[:, k - 1] == t,
-        ),
-    ):
-        yield words, lambda make=make: result(make())
-        if error:
-            yield f"this is the share of hits; and {words}", lambda make=make: make().mean()
+    if np.isnan(label).any():
+        yield "a NaN at the label counts as a hit", lambda: result(hits(logits, t, k) | np.isnan(label[:, 0]))
     if error:
         right = hits(logits, t, k)
         yield "this is the share of hits: the error is 1 less it", lambda: right.mean()
@@ -71,6 +46,32 @@ def mistakes(logits, t, k, *, error):
         yield "divided by N - 1", lambda: (~right).sum() / (N - 1)
     else:
         yield "this says where the label is NOT among the k", lambda: ~hits(logits, t, k)
+    for words, make in (
+        (
+            "ties: every class that equals the label's comes before it; of equal ones the earlier class comes first",
+            lambda: (logits >= label).sum(axis=1) <= k,
+        ),
+        (
+            "ties: no class that equals the label's comes before it; of equal ones the earlier class comes first",
+            lambda: (logits > label).sum(axis=1) < k,
+        ),
+        (
+            "ties: of equal classes the LATER one comes first, as argsort()[::-1] gives it",
+            lambda: first_k(logits, t, k, order=backwards),
+        ),
+        ("the k smallest are taken: it should be the k largest", lambda: first_k(-logits, t, k)),
+        ("k is not used: this is top-1", lambda: first_k(logits, t, 1)),
+        ("k is not used: this is top-5", lambda: first_k(logits, t, 5)),
+        ("one class too many: k + 1", lambda: first_k(logits, t, k + 1)),
+        ("one class too few: k - 1", lambda: first_k(logits, t, k - 1)),
+        (
+            "the k-th place alone counts: all of the first k do",
+            lambda: np.argsort(-logits, axis=1, kind="stable")[:, k - 1] == t,
+        ),
+    ):
+        yield words, lambda make=make: result(make())
+        if error:
+            yield f"this is the share of hits; and {words}", lambda make=make: make().mean()
 
 
 def _cases():

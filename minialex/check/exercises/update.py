@@ -57,13 +57,13 @@ WRONG = (
     ("the rate is outside v: w + rate v", _rate_on_all),
     ("the rate is missing", lambda w, v, g, r, d, m: step(w, v, g, 1.0, d * r, m)),
     (
-        "the rate is squared: it is applied to v and to w",
+        "the rate is squared: it acts on v, and on w again",
         lambda w, v, g, r, d, m: (step(w, v, g, r, d, m)[0], w + r * step(w, v, g, r, d, m)[0]),
     ),
     ("the gradient has the wrong sign: the loss goes up", lambda w, v, g, r, d, m: step(w, v, -g, r, d, m)),
     ("the momentum has the wrong sign", lambda w, v, g, r, d, m: step(w, v, g, r, d, -m)),
     ("the momentum is missing", lambda w, v, g, r, d, m: step(w, v, g, r, d, 0.0)),
-    ("v is kept whole: it is multiplied by the momentum", lambda w, v, g, r, d, m: step(w, v, g, r, d, 1.0)),
+    ("v is kept whole: it should be multiplied by the momentum", lambda w, v, g, r, d, m: step(w, v, g, r, d, 1.0)),
     (
         "the gradient is multiplied by 1 - momentum: it counts in full",
         lambda w, v, g, r, d, m: _from(m * v - d * r * w - r * (1 - m) * g, w),
@@ -78,7 +78,7 @@ WRONG = (
         lambda w, v, g, r, d, m: (step(w, v, g, r, d, m)[0], w + v),
     ),
     (
-        "v is subtracted from w: it is added",
+        "v is subtracted from w: it should be added",
         lambda w, v, g, r, d, m: (step(w, v, g, r, d, m)[0], w - step(w, v, g, r, d, m)[0]),
     ),
     ("Nesterov's form: the paper's is w + v", _nesterov),
