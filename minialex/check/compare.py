@@ -81,10 +81,14 @@ def where(name: str, wrong: np.ndarray, places=(), groups: int = 1) -> str:
     if len(names) != wrong.ndim:
         names = BY_NDIM.get(wrong.ndim) or tuple(f"axis {i}" for i in range(wrong.ndim))
     parts = [part for axis in range(wrong.ndim) if (part := _along(wrong, axis, names[axis], groups))]
-    inside = wrong[:, 1:-1, 1:-1]
-    if not parts and names == IMAGES and inside.size and not inside.any():
+    if not parts and names == IMAGES and _at_the_border(wrong):
         parts = ["the border of the image"]
     return f"only {', '.join(parts)} ({count})" if parts else f"scattered: {count}"
+
+
+def _at_the_border(wrong) -> bool:
+    inside = wrong[:, 1:-1, 1:-1]
+    return inside.size > 0 and not inside.any()
 
 
 def _along(wrong, axis, name, groups) -> str:
