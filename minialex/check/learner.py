@@ -1,12 +1,14 @@
 """A learner's code, loaded and called: whatever happens in it is told in one line, with its own file and line."""
 
 import ctypes
+import sys
 import threading
 import traceback
 import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 SECONDS = 10.0  # the probes are small: slow loops need less than a second
 
@@ -52,12 +54,32 @@ class Learner:
         return getattr(self._namespace, name, None)
 
 
-def load(path: Path, *, seconds: float = SECONDS) -> dict:
-    """Run a learner's file as a module that is not the main one, and return its names. Raises Fault and NotBegun."""
-    names = {"__name__": path.stem, "__file__": str(path)}
-    with guarded(str(path), seconds):
-        exec(compile(path.read_bytes(), str(path), "exec"), names)
-    return names
+def load(path: Path, *, seconds: float = SECONDS) -> ModuleType:
+    """Run a learner's file as a module that is not the main one, and return it. Raises Fault and NotBegun.
+
+    It may import the files beside it, as an exercise may use what another one made.
+    """
+    module = ModuleType(f"learner_{path.stem}")  # a name of its own: a file may be called as a library is
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # dataclasses look there
+    with guarded(str(path), seconds), _beside(path.parent.resolve()):
+        exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), vars(module))
+    return module
+
+
+@contextmanager
+def _beside(folder: Path):
+    """Within, the files of this folder can be imported; afterwards they are forgotten, for they may change."""
+    sys.path.insert(0, str(folder))
+    before = set(sys.modules)
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).parent == folder:
+                del sys.modules[name]
 
 
 @contextmanager

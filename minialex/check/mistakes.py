@@ -32,21 +32,25 @@ def diagnose(got, want, known: Iterable, *, sizes=(), gradient=False, tolerance=
 
 
 def _diagnose(got, want, known, sizes, gradient, tolerance):
-    candidates = []
+    candidates, looks = [], []
     for words, make in known:
-        candidate = _made(make, got)
-        if candidate is True or (candidate is not None and fits(got, candidate, tolerance)):
-            return words
-        if candidate is not None and candidate is not False:
+        if isinstance(make, Looks):
+            looks.append((words, make))
+        elif (candidate := _possible(make)) is not None and np.isfinite(candidate).any():  # all NaN tells nothing
+            if fits(got, candidate, tolerance):
+                return words
             candidates.append((words, candidate))
+    for words, make in looks:
+        if _possible(lambda make=make: make.test(got)):
+            return words
     said = _of_any_array(got, want, sizes, gradient, tolerance)
     return said or _two_at_once(got, candidates, tolerance)
 
 
-def _made(make, got):
-    """The candidate array, or for Looks whether it fits; None where this mistake is not possible here."""
+def _possible(make):
+    """What make() gives, as an array; None where shapes make this mistake impossible here."""
     try:
-        return bool(make.test(got)) if isinstance(make, Looks) else np.asarray(make())
+        return np.asarray(make())
     except (ValueError, IndexError):
         return None
 

@@ -1,5 +1,6 @@
 """Whatever a learner's code does, it is told in one line with its own file and line."""
 
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -91,6 +92,29 @@ def test_ctrl_c_is_not_caught(tmp_path):
     learner = loaded(tmp_path, "def f():\n    raise KeyboardInterrupt\n")
     with pytest.raises(KeyboardInterrupt):
         learner.call("f")
+
+
+def test_a_file_may_use_the_files_beside_it_as_they_are_now(tmp_path):
+    beside = tmp_path / "helper_of_mine.py"
+    for value in (1, 22):
+        beside.write_text(f"VALUE = {value}\n", encoding="utf-8")
+        learner = loaded(tmp_path, "from helper_of_mine import VALUE\ndef f():\n    return VALUE\n")
+        assert learner.call("f") == value
+    assert "helper_of_mine" not in sys.modules and str(tmp_path) not in sys.path
+
+
+def test_a_file_may_have_the_name_of_a_library(tmp_path):
+    path = tmp_path / "random.py"
+    path.write_text("import random\ndef f():\n    return 1\n", encoding="utf-8")
+    assert Learner(load(path)).call("f") == 1
+    assert hasattr(sys.modules["random"], "Random")
+
+
+def test_annotations_as_text_in_a_dataclass(tmp_path):
+    text = (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass C:\n    n: int = 1\n"
+    )
+    assert loaded(tmp_path, text).call("C", n=2).n == 2
 
 
 def test_a_file_is_no_main_program(tmp_path):

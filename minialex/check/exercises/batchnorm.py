@@ -32,7 +32,7 @@ def forward_mistakes(x, gamma, beta, *, eps=1e-5, mean=None, var=None):
     if given:
         yield (
             "the batch's own mean and variance are used: mean and var are given (testing)",
-            (partial(_normal, x, gamma, beta, m, v, eps)),
+            partial(_normal, x, gamma, beta, m, v, eps),
         )
         yield "the batch's own mean is used: mean is given", partial(_normal, x, gamma, beta, m, var, eps)
         yield "the batch's own variance is used: var is given", partial(_normal, x, gamma, beta, mean, v, eps)
@@ -41,11 +41,11 @@ def forward_mistakes(x, gamma, beta, *, eps=1e-5, mean=None, var=None):
     if not given:
         yield (
             "the variance divides by count - 1: the batch is normalised by the biased one",
-            (partial(y, m, v * count / (count - 1), eps)),
+            partial(y, m, v * count / (count - 1), eps),
         )
         yield (
             "the mean of x^2 in place of the variance: the mean is not subtracted there",
-            (partial(y, m, (x**2).mean(axis=axes), eps)),
+            partial(y, m, (x**2).mean(axis=axes), eps),
         )
         for over, words in (
             ((0,), "over the images alone, a mean for each pixel"),
@@ -57,7 +57,7 @@ def forward_mistakes(x, gamma, beta, *, eps=1e-5, mean=None, var=None):
             if over and over != axes:
                 yield (
                     f"mean and variance are taken {words}: they should be one for each channel",
-                    (lambda over=over: y(x.mean(axis=over, keepdims=True), x.var(axis=over, keepdims=True), eps)),
+                    lambda over=over: y(x.mean(axis=over, keepdims=True), x.var(axis=over, keepdims=True), eps),
                 )
         yield (
             "running statistics (mean 0, variance 1) are used in training: there the batch's own count",
@@ -66,7 +66,7 @@ def forward_mistakes(x, gamma, beta, *, eps=1e-5, mean=None, var=None):
     yield "eps is left out", partial(y, m, v, 0.0)
     yield (
         "eps is added to the standard deviation: it stands under the root",
-        (lambda: gamma * (x - m) / (np.sqrt(v) + eps) + beta),
+        lambda: gamma * (x - m) / (np.sqrt(v) + eps) + beta,
     )
     yield "eps is squared", partial(y, m, v, eps**2)
     yield "divided by the variance: the root is missing", lambda: gamma * (x - m) / (v + eps) + beta
@@ -94,7 +94,7 @@ def backward_mistakes(dy, x, gamma, beta, *, eps=1e-5, mean=None, var=None):
         yield (
             "dx",
             "the terms through the batch's statistics are there: mean and var are given, nothing flows through",
-            (lambda: gamma / std * (dy - of_dy - xhat * of_both)),
+            lambda: gamma / std * (dy - of_dy - xhat * of_both),
         )
     through = 0 if given else of_dy + xhat * of_both
     for words, make in (

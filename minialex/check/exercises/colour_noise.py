@@ -25,7 +25,7 @@ def component_mistakes(covariance, which):
         yield "these are the eigenvalues, from the largest", lambda: values[::-1]
         yield (
             "these are the standard deviations of the channels: take the eigenvalues' roots",
-            (lambda: np.sqrt(np.diag(covariance))),
+            lambda: np.sqrt(np.diag(covariance)),
         )
         yield "in units of images in [0,1]: pixels are 0..255", lambda: stdevs / 255
         yield "the eigenvalues in squared units of images in [0,1]: pixels are 0..255", lambda: values / 255**2

@@ -42,22 +42,16 @@ def wrong_orders():
             yield f"flatten order: windows are flattened as ({','.join(names[list(order)])}) and W as ({ORDER})", order
 
 
-def wrong_channels(x, W, groups):
-    """(words, x, W): arrays with which the right convolution does what a confusion of groups would."""
-    C, OC = x.shape[3], W.shape[3]
-    if groups == 1:
-        return
-    channels = np.arange(C).reshape(-1, groups).T.ravel()  # 0, G, 2G, ..., 1, G+1, ...
-    yield (
-        "the channels are interleaved: group g reads a block of neighbouring channels, not each G-th",
-        x[..., channels],
-        W,
-    )
-    first = np.tile(np.arange(C // groups), groups)
-    yield "every group reads the channels of the first: groups is not used for x", x[..., first], W
-    blocks = np.roll(np.arange(C), C // groups)
-    yield "the groups of channels are exchanged", x[..., blocks], W
-    yield "groups is not used: every map reads all channels, with the same weights for each group", None, OC
+def wrong_channels(C, groups):
+    """(words, channels): which channels of x people read in place of 0, 1, 2, ... where there are groups."""
+    if groups > 1:
+        yield (
+            "the channels are interleaved: group g reads a block of neighbouring channels, not each G-th",
+            np.arange(C).reshape(-1, groups).T.ravel(),  # 0, G, 2G, ..., 1, G+1, ...
+        )
+        first = np.tile(np.arange(C // groups), groups)
+        yield "every group reads the channels of the first: groups is not used for x", first
+        yield "the groups of channels are exchanged", np.roll(np.arange(C), C // groups)
 
 
 def forward_mistakes(x, W, b, *, stride=1, pad=0, groups=1):
@@ -71,36 +65,36 @@ def forward_mistakes(x, W, b, *, stride=1, pad=0, groups=1):
         )
     for words, other_stride, other_pad in wrong_cuts(stride, pad):
         yield words, partial(conv, x, W, b, stride=other_stride, pad=other_pad, groups=groups)
-    for words, other_x, other_W in wrong_channels(x, W, groups):
-        if other_x is None:
-            everything = np.concatenate([W] * groups, axis=2)
-            yield words, partial(conv, x, everything, b, stride=stride, pad=pad)
-        else:
-            yield words, partial(conv, other_x, other_W, b, **right)
+    for words, channels in wrong_channels(x.shape[3], groups):
+        yield words, partial(conv, x[..., channels], W, b, **right)
     if groups > 1:
+        yield (
+            "groups is not used: every map reads all channels, with the same weights for each group",
+            lambda: conv(x, np.concatenate([W] * groups, axis=2), b, stride=stride, pad=pad),
+        )
         maps = np.arange(W.shape[3]).reshape(groups, -1).T.ravel()
         yield (
             "the maps of the groups are interleaved in y: they stand block by block",
-            (lambda: conv(x, W, b, **right)[..., maps]),
+            lambda: conv(x, W, b, **right)[..., maps],
         )
         yield (
             "the maps are interleaved: map o belongs to group o // (OC/G), not o % G",
-            (lambda: conv(x, W[..., np.argsort(maps)], b[np.argsort(maps)], **right)[..., maps]),
+            lambda: conv(x, W[..., np.argsort(maps)], b[np.argsort(maps)], **right)[..., maps],
         )
     for words, order in wrong_orders():
         yield words, partial(conv, x, reordered(W, order), b, **right)
     yield "the kernel is transposed: rows and columns are exchanged", lambda: conv(x, W.swapaxes(0, 1), b, **right)
     yield (
         "the bias is multiplied by the number of channels: it should be added once",
-        (lambda: conv(x, W, b * W.shape[2], **right)),
+        lambda: conv(x, W, b * W.shape[2], **right),
     )
     yield (
         "the bias is added once for each pixel of the window: it should be added once",
-        (lambda: conv(x, W, b * W[..., 0, 0].size, **right)),
+        lambda: conv(x, W, b * W[..., 0, 0].size, **right),
     )
     yield (
         "the bias is added once for each weight: it should be added once",
-        (lambda: conv(x, W, b * W[..., 0].size, **right)),
+        lambda: conv(x, W, b * W[..., 0].size, **right),
     )
     yield (
         "padded with the pixels at the edge: the padding is zeros",
@@ -125,7 +119,7 @@ def backward_mistakes(dy, x, W, b, *, stride=1, pad=0, groups=1):
         yield (
             "dx",
             "the kernel is flipped: each weight's gradient goes back to the pixel that it was multiplied with",
-            (lambda turned=turned: scatter(window_gradient(dy, turned, groups), x.shape, stride, pad)),
+            lambda turned=turned: scatter(window_gradient(dy, turned, groups), x.shape, stride, pad),
         )
     for words, other_stride, other_pad in wrong_geometry(stride, pad):
         yield "dx", words, lambda s=other_stride, p=other_pad: scatter(windows, x.shape, s, p)
@@ -133,36 +127,36 @@ def backward_mistakes(dy, x, W, b, *, stride=1, pad=0, groups=1):
     yield (
         "dx",
         "the padding is cut off at the wrong end: row 0 is taken for the image's first",
-        (lambda: scatter(windows, x.shape, stride, pad, start=(0, 0))),
+        lambda: scatter(windows, x.shape, stride, pad, start=(0, 0)),
     )
     yield (
         "dx",
         "each pixel is averaged over its windows: they should be summed",
-        (lambda: scatter(windows, x.shape, stride, pad) / _counts(windows, x.shape, stride, pad)),
+        lambda: scatter(windows, x.shape, stride, pad) / _counts(windows, x.shape, stride, pad),
     )
     for words, order in wrong_orders():
         turned = reordered(W, order)
         yield "dx", words, lambda turned=turned: scatter(window_gradient(dy, turned, groups), x.shape, stride, pad)
         yield "dW", words, lambda order=order: _reordered_dW(conv_backward(dy, _cache(x, W, b, right))[1], order)
     yield "dW", "the kernel's gradient is flipped", lambda: conv_backward(dy, _cache(x, W, b, right))[1][::-1, ::-1]
-    for words, other_x, _ in wrong_channels(x, W, groups):
-        if other_x is not None:
-            yield "dW", words, lambda o=other_x: conv_backward(dy, _cache(o, W, b, right))[1]
-            yield "dx", words, lambda: np.roll(conv_backward(dy, _cache(x, W, b, right))[0], x.shape[3] // groups, 3)
+    for words, channels in wrong_channels(x.shape[3], groups):
+        yield "dW", words, lambda c=channels: conv_backward(dy, _cache(x[..., c], W, b, right))[1]
+        yield "dx", words, lambda c=channels: _read_from(conv_backward(dy, _cache(x, W, b, right))[0], c)
     if groups > 1:
-        channels = np.arange(x.shape[3]).reshape(groups, -1).T.ravel()
-        yield (
-            "dx",
-            "the channels of the groups are interleaved: they stand block by block",
-            (lambda: conv_backward(dy, _cache(x, W, b, right))[0][..., channels]),
-        )
         maps = np.arange(W.shape[3]).reshape(groups, -1).T.ravel()
         yield (
             "dW",
             "the maps of the groups are interleaved: they stand block by block",
-            (lambda: conv_backward(dy, _cache(x, W, b, right))[1][..., maps]),
+            lambda: conv_backward(dy, _cache(x, W, b, right))[1][..., maps],
         )
     yield "db", "db is multiplied with x: the bias is added, whatever x is", lambda: dy.sum(axis=(0, 1, 2)) * x.sum()
+
+
+def _read_from(dx, channels):
+    """dx added to the channels that were read instead."""
+    other = np.zeros_like(dx)
+    np.add.at(other, (..., channels), dx)
+    return other
 
 
 def _counts(windows, x_shape, stride, pad):
@@ -187,13 +181,13 @@ def _reordered_dW(dW, order):
 
 def probes():
     rng = np.random.default_rng(SEED)
-    x, b = rng.standard_normal((3, 8, 7, 4)), rng.standard_normal(6)
+    x, b = rng.standard_normal((3, 9, 7, 4)), rng.standard_normal(6)
     W, W2 = rng.standard_normal((3, 2, 4, 6)), rng.standard_normal((3, 2, 2, 6))
     yield Probe("the bare convolution", {"x": x, "W": W, "b": b}, dict(stride=1, pad=0, groups=1))
     yield Probe("stride 2", {"x": x, "W": W, "b": b}, dict(stride=2, pad=0, groups=1))
     yield Probe("stride 2, pad 1", {"x": x, "W": W, "b": b}, dict(stride=2, pad=1, groups=1))
     yield Probe("two groups", {"x": x, "W": W2, "b": b}, dict(stride=1, pad=0, groups=2))
-    everything = dict(stride=(2, 1), pad=((1, 0), (0, 2)), groups=2)
+    everything = dict(stride=(2, 3), pad=((1, 0), (0, 2)), groups=2)
     yield Probe("unequal strides and pads", {"x": x, "W": W2, "b": b}, everything)
     yield Probe("a kernel as large as the image", {"x": x[:, :3, :2], "W": W, "b": b}, {}, edge=True)
     yield Probe("one pixel, one image", {"x": x[:1], "W": W[:1, :1], "b": b}, dict(stride=3), edge=True)

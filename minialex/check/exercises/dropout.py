@@ -68,7 +68,7 @@ def backward_mistakes(dy, x, *, mask, p=0.5, inverted=False):
     yield (
         "dx",
         "dx is not dy times the factor: this is x times it",
-        (lambda: x * dropout_forward(dy, mask=mask, p=p, inverted=inverted)[1]),
+        lambda: x * dropout_forward(dy, mask=mask, p=p, inverted=inverted)[1],
     )
     for words, factor in _factors(mask, p, inverted):
         yield "dx", f"{words} (in the backward)", lambda factor=factor: dy * factor

@@ -35,7 +35,7 @@ def im2col_mistakes(x, kernel, stride, pad):
             names = ",".join(np.array(["N", "OH", "OW"])[list(order)])
             yield (
                 f"the rows stand in the order ({names}): it should be (N,OH,OW)",
-                (lambda order=order: _flat(windows.transpose(*order, 3, 4, 5))),
+                lambda order=order: _flat(windows.transpose(*order, 3, 4, 5)),
             )
     for words, other_stride, other_pad in wrong_cuts(stride, pad):
         yield words, lambda s=other_stride, p=other_pad: _flat(windows_of(x, kernel, s, p))
@@ -56,7 +56,7 @@ def col2im_mistakes(cols, x_shape, kernel, stride, pad):
     )
     yield (
         "the padding is cut off at the wrong end: row 0 is taken for the image's first",
-        (partial(scatter, windows, x_shape, stride, pad, start=(0, 0))),
+        partial(scatter, windows, x_shape, stride, pad, start=(0, 0)),
     )
     for words, other_stride, other_pad in wrong_geometry(stride, pad):
         yield words, partial(scatter, windows, x_shape, other_stride, other_pad)
@@ -73,18 +73,18 @@ def col2im_mistakes(cols, x_shape, kernel, stride, pad):
             read = cols.reshape(*sizes, *blank.shape[3:]).transpose(*np.argsort(order), 3, 4, 5)
             yield (
                 f"the rows are read in the order ({names}): it should be (N,OH,OW)",
-                (partial(scatter, read, x_shape, stride, pad)),
+                partial(scatter, read, x_shape, stride, pad),
             )
     yield "the windows are flipped", partial(scatter, windows[:, :, :, ::-1, ::-1], x_shape, stride, pad)
 
 
 def _cases():
     rng = np.random.default_rng(SEED)
-    x = rng.standard_normal((3, 8, 7, 4))
+    x = rng.standard_normal((3, 9, 7, 4))
     for about, image, kernel, stride, pad, stage in (
         ("stride 1", x, (3, 2), 1, 0, RESULT),
         ("stride 2, pad 1", x, (3, 2), 2, 1, RESULT),
-        ("unequal strides and pads", x, (3, 2), (2, 1), ((1, 0), (0, 2)), RESULT),
+        ("unequal strides and pads", x, (3, 2), (2, 3), ((1, 0), (0, 2)), RESULT),
         ("a window as large as the image", x[:, :3, :2], (3, 2), 1, 0, EDGES),
         ("gaps between the windows", x, (2, 1), (3, 2), 0, EDGES),
     ):

@@ -24,7 +24,7 @@ def forward_mistakes(x, W, b):
     yield "the result is averaged over the batch", lambda: np.broadcast_to((y + b).mean(axis=0), y.shape)
     yield (
         "W is read in the order of (M,D): reshape where a transpose is needed",
-        (lambda: x @ W.reshape(W.shape[::-1]).T + b),
+        lambda: x @ W.reshape(W.shape[::-1]).T + b,
     )
 
 

@@ -44,16 +44,16 @@ def wrong_squares(x, size):
     yield "the sum runs across the maps, as in LRN: it stays inside each map", lrn.sums(lrn.window(C, size, 1))
     yield (
         "the sum runs over all maps too: it stays inside each map",
-        (lambda v: np.broadcast_to(sums(rows, columns)(v).sum(axis=3, keepdims=True), v.shape)),
+        lambda v: np.broadcast_to(sums(rows, columns)(v).sum(axis=3, keepdims=True), v.shape),
     )
     counts = sums(rows, columns)(np.ones((1, H, W, 1)))
     yield (
         "the squares at the border are averaged over the pixels that are there: they should be summed",
-        (lambda v: sums(rows, columns)(v) * size**2 / counts),
+        lambda v: sums(rows, columns)(v) * size**2 / counts,
     )
     yield (
         "the squares are averaged over the pixels that are there: they should be summed",
-        (lambda v: sums(rows, columns)(v) / counts),
+        lambda v: sums(rows, columns)(v) / counts,
     )
     yield "the border repeats its pixels: outside the map nothing is added", partial(_repeated, size=size)
     yield "only the pixel itself is in its square", lambda v: v
@@ -92,8 +92,8 @@ def places(name, x, *, size=5, **options):
 def probes():
     x = np.random.default_rng(SEED).standard_normal((3, 6, 7, 4))
     constants = dict(k=1.5, alpha=0.4, beta=0.6)
-    yield Probe("", {"x": x}, dict(size=3, **constants))
-    yield Probe("a larger square", {"x": x}, dict(size=5, **constants))
+    yield Probe("", {"x": x}, dict(size=5, **constants))
+    yield Probe("a smaller square", {"x": x}, dict(size=3, **constants))
     yield Probe("a square larger than the map", {"x": x[:, :2]}, dict(size=5, **constants), edge=True)
     yield Probe("the code's constants, by default", {"x": 30 * x}, {}, edge=True)
 

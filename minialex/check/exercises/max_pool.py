@@ -26,7 +26,7 @@ def forward_mistakes(x, *, kernel=3, stride=2):
     (KH, KW), (SH, SW) = pair(kernel), pair(stride)
     yield (
         "the maximum starts from 0 (or a padding of 0 takes part): begin with -inf",
-        (lambda: np.maximum(pool(x, kernel, stride), 0)),
+        lambda: np.maximum(pool(x, kernel, stride), 0),
     )
     yield "the mean of each window: it should be the maximum", lambda: pool(x, kernel, stride, np.mean)
     yield "the minimum of each window: it should be the maximum", lambda: pool(x, kernel, stride, np.min)
@@ -46,18 +46,18 @@ def forward_mistakes(x, *, kernel=3, stride=2):
         ("windows are one pixel too small", (KH - 1, KW - 1), stride),
     ):
         yield words, lambda K=K, S=S: pool(x, K, S)
-    for value, name in ((0.0, "0"), (-np.inf, "-inf")):
+    for value in (0.0, -np.inf):
         yield (
-            f"the output's size is rounded up, and the last windows are filled with {name}: it should be rounded down",
+            "the output's size is rounded up, and the last windows are filled up: it should be rounded down",
             lambda value=value: pool(_extended(x, kernel, stride, value), kernel, stride),
         )
     yield (
         "the maximum goes over the channels too",
-        (lambda: np.broadcast_to(pool(x, kernel, stride).max(axis=3, keepdims=True), pool(x, kernel, stride).shape)),
+        lambda: np.broadcast_to(pool(x, kernel, stride).max(axis=3, keepdims=True), pool(x, kernel, stride).shape),
     )
     yield (
         "the maximum goes over the images too",
-        (lambda: np.broadcast_to(pool(x, kernel, stride).max(axis=0), pool(x, kernel, stride).shape)),
+        lambda: np.broadcast_to(pool(x, kernel, stride).max(axis=0), pool(x, kernel, stride).shape),
     )
 
 
@@ -111,15 +111,10 @@ def backward_mistakes(dy, x, *, kernel=3, stride=2):
         yield "dx", FANCY, lambda o=overwrite: scatter(handed * first, x.shape, stride, overwrite=o)
     for words, share in shares:
         yield "dx", words, lambda share=share: scatter(handed * share, x.shape, stride)
-        yield (
-            "dx",
-            f"{FANCY}; and {words}",
-            (lambda share=share: scatter(handed * share, x.shape, stride, overwrite="windows", only=share > 0)),
-        )
     yield (
         "dx",
         "each pixel that is a maximum takes the sum of its windows' dy times x",
-        (lambda: scatter(handed * first, x.shape, stride) * x),
+        lambda: scatter(handed * first, x.shape, stride) * x,
     )
     yield "dx", "this says where the maxima are: dy is not used", lambda: scatter(first, x.shape, stride)
 
@@ -139,7 +134,7 @@ def probes():
     rng = np.random.default_rng(SEED)
     x = rng.permutation(3 * 7 * 9 * 4).reshape(3, 7, 9, 4) / 100 - 3.0  # all different
     yield Probe("the paper's 3 and 2", {"x": x}, dict(kernel=3, stride=2))
-    yield Probe("unequal kernels and strides", {"x": x}, dict(kernel=(3, 2), stride=(1, 2)))
+    yield Probe("unequal kernels and strides", {"x": x}, dict(kernel=(4, 3), stride=(2, 3)))
     yield Probe("negative values alone", {"x": x - 10.0}, dict(kernel=3, stride=2), edge=True)
     tied = rng.integers(0, 2, x.shape).astype(float)
     yield Probe("ties", {"x": tied}, dict(kernel=3, stride=2), edge=True)

@@ -132,7 +132,7 @@ def _cases():
         known=lambda name: size_mistakes(sizes),
     )
     for about, height, width, edge in (
-        ("wide", 300, 450, False),
+        ("wide", 300, 720, False),
         ("tall", 480, 320, False),
         ("as large as it shall be", 256, 256, True),
         ("small", 128, 160, True),

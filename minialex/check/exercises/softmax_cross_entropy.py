@@ -33,11 +33,11 @@ def forward_mistakes(logits, t):
     yield "one loss for each image: take their mean", lambda: -np.log(softmax(logits)[rows, t])
     yield (
         "softmax runs over the batch: it runs over the classes, axis 1",
-        (lambda: -np.log(softmax(logits.T).T[rows, t]).mean()),
+        lambda: -np.log(softmax(logits.T).T[rows, t]).mean(),
     )
     yield (
         "softmax runs over all logits at once: it runs over the classes of each image",
-        (lambda: -np.log(softmax(logits.reshape(1, -1)).reshape(N, M)[rows, t]).mean()),
+        lambda: -np.log(softmax(logits.reshape(1, -1)).reshape(N, M)[rows, t]).mean(),
     )
     yield "the logarithm is missing: this is the mean of -p", lambda: -softmax(logits)[rows, t].mean()
     yield "the logarithm is missing: this is the mean of p", lambda: softmax(logits)[rows, t].mean()
@@ -46,20 +46,20 @@ def forward_mistakes(logits, t):
     yield "softmax is missing: the mean of -logits[t]", lambda: -logits[rows, t].mean()
     yield (
         "the label's logit is not subtracted: this is the mean of log sum exp",
-        (lambda: right(logits, t)[0] + logits[rows, t].mean()),
+        lambda: right(logits, t)[0] + logits[rows, t].mean(),
     )
     yield "softmax is applied twice", lambda: right(softmax(logits), t)[0]
     yield (
         "log p is summed over all classes: only the label's counts",
-        (lambda: -np.log(softmax(logits)).sum(axis=1).mean()),
+        lambda: -np.log(softmax(logits)).sum(axis=1).mean(),
     )
     yield (
         "the cross-entropy has a term for the other classes too, log(1 - p)",
-        (lambda: -(np.log(abs(1 - _one_hot(logits, t) - softmax(logits)))).sum(axis=1).mean()),
+        lambda: -(np.log(abs(1 - _one_hot(logits, t) - softmax(logits)))).sum(axis=1).mean(),
     )
     yield (
         "the square of p - onehot, not the cross-entropy",
-        (lambda: ((softmax(logits) - _one_hot(logits, t)) ** 2).sum(axis=1).mean()),
+        lambda: ((softmax(logits) - _one_hot(logits, t)) ** 2).sum(axis=1).mean(),
     )
     yield "the loss of the LAST image only", lambda: right(logits[-1:], t[-1:])[0]
     yield "the loss of the FIRST image only", lambda: right(logits[:1], t[:1])[0]

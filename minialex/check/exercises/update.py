@@ -61,7 +61,10 @@ WRONG = (
         lambda w, v, g, r, d, m: (step(w, v, g, r, d, m)[0], w + r * step(w, v, g, r, d, m)[0]),
     ),
     ("the gradient has the wrong sign: the loss goes up", lambda w, v, g, r, d, m: step(w, v, -g, r, d, m)),
-    ("the momentum has the wrong sign", lambda w, v, g, r, d, m: step(w, v, g, r, d, -m)),
+    (
+        "the momentum has the wrong sign, or v holds what is subtracted",
+        lambda w, v, g, r, d, m: step(w, v, g, r, d, -m),
+    ),
     ("the momentum is missing", lambda w, v, g, r, d, m: step(w, v, g, r, d, 0.0)),
     ("v is kept whole: it should be multiplied by the momentum", lambda w, v, g, r, d, m: step(w, v, g, r, d, 1.0)),
     (
@@ -112,7 +115,7 @@ def _case(stage, about, params, velocity, grads, rates):
         if rate is None:
             yield (
                 "a frozen layer moves: where its rate is None, neither momentum nor decay acts",
-                (lambda: step(w, v, g, 0.0, decay, rates.momentum)[not is_v]),
+                lambda: step(w, v, g, 0.0, decay, rates.momentum)[not is_v],
             )
             yield (
                 "a frozen layer moves: its rate is None",
@@ -160,12 +163,12 @@ def _cases():
 
     one_rate = dict(momentum=0.9, decay=0.2, bias_decay=0.2)
     yield _case(RESULT, "a layer's weights", **three((3, 4)), rates=Rates(0.3, 0.3, **one_rate))
-    biases = Rates(0.3, 0.5, momentum=0.8, decay=0.2, bias_decay=0.05)
+    biases = Rates(0.3, 0.4, momentum=0.8, decay=0.2, bias_decay=0.05)
     yield _case(RESULT, "weights and biases, with rates and decays of their own", **three((3, 4), (4,)), rates=biases)
     still = three((3, 4))
     still["velocity"] = _copies({name: 0 * v for name, v in still["velocity"].items()})
     yield _case(EDGES, "the first step, from v = 0", **still, rates=Rates(0.3, 0.3, **one_rate))
-    frozen = Rates(0.3, 0.5, momentum=0.8, decay=0.2, bias_decay=0.05, layers={"fc6": None})
+    frozen = Rates(0.3, 0.4, momentum=0.8, decay=0.2, bias_decay=0.05, layers={"fc6": None})
     yield _case(EDGES, "layer fc6 is frozen", **three((3, 4), (4,), (4, 2), (2,)), rates=frozen)
 
 
