@@ -1,6 +1,6 @@
 """What the checker found: one line a stage, and at the first failure what is wrong, where, and why."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,6 @@ class Report:
     stages: tuple[Stage, ...]
     notes: tuple[str, ...] = ()  # what is not wrong, and worth knowing
     not_begun: str = ""  # the line of a stub whose TODO still stands
-    functions: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def ok(self) -> bool:

@@ -136,3 +136,11 @@ def test_the_parametrised_step_is_the_package_s():
     params, velocity = {"a.W": w.copy()}, {"a.W": v.copy()}
     optim.update(params, velocity, {"a.W": g}, optim.Rates(0.3, 0.3, momentum=0.9, decay=0.2, bias_decay=0.2))
     assert np.allclose(params["a.W"], new_w) and np.allclose(velocity["a.W"], new_v)
+
+
+def test_pooling_is_asked_for_negative_values_and_for_ties_and_has_none_elsewhere():
+    cases = {(case.stage, case.about): case for case in exercise("max_pool").cases()}
+    assert cases[EDGES, "negative values alone"].want["y"].max() < 0
+    for (_, about), case in cases.items():
+        values = case.inputs["x"]
+        assert (len(np.unique(values)) < values.size) == (about == "ties")

@@ -60,6 +60,7 @@ def test_places_of_the_case_come_first():
     some = ties & (np.random.default_rng(1).random(SHAPE) < 0.5)
     assert where("dx", some, [("at ties", ties)]) == f"only at ties ({some.sum()} of 360 entries)"
     assert where("dx", ~ties, [("at ties", ties)]).startswith("scattered")
+    assert where("dx", some, [("at ties", np.ones(SHAPE, bool))]).startswith("scattered"), "that says nothing"
     assert where("dx", np.ones(SHAPE, bool), [("at ties", np.ones(SHAPE, bool))]) == "everywhere"
 
 

@@ -79,13 +79,12 @@ def test_a_file_that_never_ends_is_stopped(tmp_path):
 
 
 def test_no_timer_is_left(tmp_path):
-    before = threading.active_count()
     learner = loaded(tmp_path, "def f():\n    return 5\n")
     assert [learner.call("f") for _ in range(50)] == [5] * 50
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
             thread.join(5)
-    assert threading.active_count() <= before
+            assert not thread.is_alive()
 
 
 def test_ctrl_c_is_not_caught(tmp_path):
