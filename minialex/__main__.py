@@ -1,4 +1,4 @@
-"""What `python -m minialex` runs: small questions about the networks and about this machine, and weights in and out."""
+"""What `python -m minialex` runs: small questions about networks, machine and exercises, and weights in and out."""
 
 import argparse
 import math
@@ -100,9 +100,20 @@ def export_onnx(args: argparse.Namespace) -> None:
     print("\n".join(interop.export_onnx(args.run_folder, args.out)))
 
 
+def check_exercise(args: argparse.Namespace) -> int:
+    """Say what is right and what is wrong in an exercise of the lessons; status 1 where something is."""
+    from minialex.check import command
+
+    if args.all:
+        return command.check_all(args.name)
+    if args.name is None:
+        raise UserError("which exercise? name one, as in: python -m minialex check lrn; or --all")
+    return command.check(args.name, exercise_name=args.exercise, hint=args.hint, watch=args.watch)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line: one sub-command for each question."""
-    what = "Small questions about the networks and about this machine, and weights in and out."
+    what = "Small questions about networks, machine and exercises, and weights in and out."
     top = argparse.ArgumentParser(prog="python -m minialex", description=what)
     top.add_argument("--version", action="version", version=f"minialex {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -123,6 +134,7 @@ def parser() -> argparse.ArgumentParser:
     command.set_defaults(run=show_verify)
 
     _add_weights(commands)
+    _add_check(commands)
     return top
 
 
@@ -155,10 +167,21 @@ def _add_weights(commands) -> None:
     command.set_defaults(run=export_onnx)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run the sub-command that `argv` names (sys.argv's arguments if None)."""
+def _add_check(commands) -> None:
+    command = commands.add_parser("check", help="an exercise of the lessons: what is right, and which mistake was made")
+    what = "an exercise, as lrn, or a file that ends with its name; with --all a folder (lessons/exercises)"
+    command.add_argument("name", metavar="NAME", nargs="?", help=what)
+    command.add_argument("--as", dest="exercise", metavar="NAME", help="which exercise the file is")
+    command.add_argument("--hint", action="store_true", help="give the next of three hints")
+    command.add_argument("--watch", action="store_true", help="check again whenever the file is saved, until Ctrl-C")
+    command.add_argument("--all", action="store_true", help="a table of every exercise")
+    command.set_defaults(run=check_exercise)
+
+
+def main(argv: list[str] | None = None) -> int | None:
+    """Run the sub-command that `argv` names (sys.argv's arguments if None), and return its status if it has one."""
     args = parser().parse_args(argv)
-    args.run(args)
+    return args.run(args)
 
 
 if __name__ == "__main__":

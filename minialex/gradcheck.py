@@ -67,6 +67,20 @@ def assert_layer(layer, input_shape, *, rng, batch=3, train=True, ops=None, step
     _assert_close(*_layer_as_pair(layer, input_shape, rng, batch, train, ops), rng, step, tolerance)
 
 
+def numerical_gradient(forward, arrays, i, dy, *, step=1e-5):
+    """The gradient of <dy, y> for array number i, entry by entry: four calls of forward for each.
+
+    forward(*arrays) gives (y, cache); dy is as y. `step` is h as a fraction of the array's root mean square.
+    Returns a NumPy array as arrays[i], right to about ten digits of its largest entry.
+    """
+    numeric = np.empty(arrays[i].shape)
+    for entry in np.ndindex(numeric.shape):
+        one = np.zeros(numeric.shape)
+        one[entry] = 1.0
+        numeric[entry] = _slope(forward, arrays, i, xp_of(dy).asarray(one), dy, step)
+    return numeric
+
+
 def _names(forward, arrays):
     """The names of forward's first arguments; positions where it takes *args."""
     names = [
@@ -169,11 +183,7 @@ def _worst_entry(forward, backward, arrays, names, name, rng, step):
     analytic = to_numpy(grads[i])
     if analytic.size > LARGEST_SEARCH:
         return ""
-    numeric = np.empty_like(analytic)
-    for entry in np.ndindex(analytic.shape):
-        one = np.zeros_like(analytic)
-        one[entry] = 1.0
-        numeric[entry] = _slope(forward, arrays, i, xp_of(dy).asarray(one), dy, step)
+    numeric = numerical_gradient(forward, arrays, i, dy, step=step)
     worst = np.unravel_index(np.argmax(np.abs(analytic - numeric)), analytic.shape)
     where = ", ".join(str(int(k)) for k in worst)
     return f"; furthest off at [{where}]: {analytic[worst]:.6g} against {numeric[worst]:.6g}"

@@ -21,6 +21,9 @@ data.augment -> recipes
 backend -> checkpoint
 backend -> gradcheck -> check
 ops -> check
+optim -> check
+data -> check
+evaluate -> check
 ops -> kernels
 optim -> kernels
 data.augment -> kernels
