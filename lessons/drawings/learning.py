@@ -7,7 +7,7 @@ from minialex import alexnet, health, network, optim
 from minialex.data import toy
 from minialex.rng import INIT, generator
 
-WIDTH, BIASES = 1 / 4, np.array([0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0])
+WIDTH, BIASES = 1 / 4, np.array([0.0, 0.05, 0.1, 0.2, 0.5, 1.0])
 
 
 def learning_drop():
