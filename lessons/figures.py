@@ -18,7 +18,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `drawings`, from wherever this file is run or imported
 
-from drawings import architecture, augmentation, data, dataset, intro, lrn, pool, relu, start, towers  # noqa: E402
+from drawings import architecture, augmentation, data, dataset, discussion, intro, lrn, pool, relu, start, towers  # noqa: E402
 from drawings.style import STYLE  # noqa: E402
 
 from minialex.errors import main_status  # noqa: E402
@@ -50,6 +50,8 @@ FIGURES = {
     "architecture_fields.jpg": architecture.architecture_fields,
     "augmentation_ten_crops.jpg": augmentation.augmentation_ten_crops,
     "augmentation_noise.jpg": augmentation.augmentation_noise,
+    "discussion_stacked.svg": discussion.discussion_stacked,
+    "discussion_ablation.svg": discussion.discussion_ablation,
 }
 
 
