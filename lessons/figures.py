@@ -23,6 +23,7 @@ from drawings import (  # noqa: E402
     augmentation,
     data,
     dataset,
+    discussion,
     dropout,
     intro,
     learning,
@@ -71,6 +72,8 @@ FIGURES = {
     "results_kernels.png": results.results_kernels,
     "results_guesses.jpg": results.results_guesses,
     "results_alike.jpg": results.results_alike,
+    "discussion_stacked.svg": discussion.discussion_stacked,
+    "discussion_ablation.svg": discussion.discussion_ablation,
 }
 
 
