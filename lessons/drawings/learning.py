@@ -48,8 +48,8 @@ def learning_bias():
             moved = params | {name: np.full_like(params[name], bias) for name in ones}
             for name, _, y in health.activations(net.layers, moved, state, x):
                 if name in ("conv4 ReLU", "fc7 ReLU"):
-                    live.setdefault(name, []).append(float((y > 0).mean()))
-            spread.append(float(y.std(axis=0).mean()))
+                    live.setdefault(name, []).append(round(float((y > 0).mean()), 4))
+            spread.append(float(f"{y.std(axis=0).mean():.4g}"))  # the last digits of float32 are a machine's own
         for (name, shares), color in zip(live.items(), COLORS, strict=False):
             panels[0].plot(BIASES, shares, style, color=color, label=f"{name.split()[0]}, sigma {sigma}")
         panels[1].plot(BIASES, spread, style, color=INK, label=f"sigma {sigma}")
