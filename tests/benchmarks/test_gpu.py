@@ -288,7 +288,7 @@ def test_each_section_ends_for_itself(modules, capsys, tmp_path, monkeypatch):
     """In processes: what fails, hangs, crashes or is wrong is told with the rows it had, and the next one runs."""
     Section = modules.gpu.Section
     todo = [Section(f.__name__, 30, f) for f in (failing, crashing, wrong, left_out)]
-    todo += [Section("hanging", 2, hanging), Section("good", 30, good, (2,))]
+    todo += [Section("hanging", 10, hanging), Section("good", 30, good, (2,))]
     failed = modules.gpu.run_all(todo, "numpy", tmp_path / "results" / "gpu.json")
     assert failed == ["failing", "crashing", "wrong", "hanging"]
     report = json.loads((tmp_path / "results" / "gpu.json").read_text(encoding="utf-8"))
