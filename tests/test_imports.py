@@ -24,7 +24,7 @@ ops -> check
 optim -> check
 data -> check
 evaluate -> check
-ops -> kernels
+layers -> kernels
 optim -> kernels
 data.augment -> kernels
 network -> parallel -> evaluate -> train

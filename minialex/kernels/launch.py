@@ -1,5 +1,6 @@
 """From a .cu file beside this one to a kernel that runs, compiled when it is first wanted and for the type wanted."""
 
+import re
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -7,6 +8,7 @@ from types import ModuleType
 from minialex.backend import xp_of
 
 FOLDER = Path(__file__).parent
+INCLUDE = re.compile(r'^#include "(\w+\.cuh)"$', re.MULTILINE)
 THREADS = 256  # in a block of every kernel, where they know it as a constant
 OPTIONS = ("--std=c++17",)
 # What arrays of a type hold, and what their sums are kept in.
@@ -45,15 +47,20 @@ def sums_type(dtype) -> str:
 
 
 def source(file: str, dtype: str, constants: dict[str, int]) -> str:
-    """`file`.cu for elements of `dtype`, behind the names that it leaves open.
+    """`file`.cu for elements of `dtype`, with what it includes from this folder, behind the names that it leaves open.
 
-    They are no macros of the compiler's options: a T or N would reach into NVIDIA's headers too.
+    It is all in one text, for CuPy, which keeps what it compiled, would not see that an included file has changed. The
+    names are no macros of the compiler's options: a T or N would reach into NVIDIA's headers too.
     """
     element, accumulator = TYPES[dtype]
     opening = ["#include <cuda_fp16.h>", f"typedef {element} T;", f"typedef {accumulator} ACC;"]
     opening += [f"constexpr int {name} = {value};" for name, value in {"THREADS": THREADS, **constants}.items()]
-    code = (FOLDER / f"{file}.cu").read_text(encoding="utf-8")
-    return "\n".join([*opening, f'#line 1 "{file}.cu"', code])
+    code = INCLUDE.sub(lambda found: _text(found[1]), _text(f"{file}.cu"))
+    return "\n".join([*opening, code])
+
+
+def _text(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
 
 
 def _argument(xp: ModuleType, value, dtype: str):

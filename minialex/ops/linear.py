@@ -9,10 +9,7 @@ def linear_forward(x, W, b):
     x (N,D), W (D,M), b (M,) -> y (N,M) and the cache.
     Raises ValueError for shapes or types that do not fit.
     """
-    require(x.ndim == 2 and W.ndim == 2, f"linear: x {x.shape} and W {W.shape} need two axes each, (N,D) and (D,M)")
-    require_float("linear", x=x, W=W, b=b)
-    require_shape("linear", "W", W.shape, (x.shape[1], W.shape[1]), f"x has {x.shape[1]} units")
-    require_shape("linear", "b", b.shape, W.shape[1:], "one bias a unit")
+    check(x, W, b)
     y = x @ W
     y += b
     return y, (x, W)
@@ -25,3 +22,11 @@ def linear_backward(dy, cache, *, need_dx=True):
     """
     x, W = cache
     return dy @ W.T if need_dx else None, x.T @ dy, dy.sum(axis=0)
+
+
+def check(x, W, b):
+    """Raise ValueError unless x (N,D), W (D,M) and b (M,) fit each other."""
+    require(x.ndim == 2 and W.ndim == 2, f"linear: x {x.shape} and W {W.shape} need two axes each, (N,D) and (D,M)")
+    require_float("linear", x=x, W=W, b=b)
+    require_shape("linear", "W", W.shape, (x.shape[1], W.shape[1]), f"x has {x.shape[1]} units")
+    require_shape("linear", "b", b.shape, W.shape[1:], "one bias a unit")
