@@ -18,7 +18,7 @@ What is allowed and has its price is noted:
   indexing by a boolean array), for each of which the host waits;
 - `waits`, names: other functions for which the host waits (all that sorts, as Thrust does, or counts results);
 - `unordered`, names: functions that add by atomics, in an order that timing decides;
-- `launches`, names: whatever is work for the device, so that more work for more images shows.
+- `launches`, names: whatever is work for the device, kernels too, so that more work for more images shows.
 
 To make cupy_names.txt anew, in an environment of its own (importing CuPy needs no GPU):
 

@@ -81,6 +81,7 @@ class RawKernel:
         for array, saved in zip(arrays, before, strict=True):
             array[...] = saved
         self.run(grid, block, args, reversed_=True)
+        self.xp.note(self.name)
         pointers = [parameter for parameter in self.parameters if parameter[2]]
         for array, one, old, (name, _, _, const) in zip(arrays, after, before, pointers, strict=True):
             self.require(array.tobytes() == one.tobytes(), f"{name} depends on the order of threads: no barrier")
