@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from minialex.errors import RunError, Stopped, UserError, one_line
 from minialex.evaluate import correct, evaluate
 from minialex.files import write_atomically
 from minialex.ops import Ops, reference
-from minialex.precision import PRECISIONS, LossScale, Precision, cast, mixed, total, unscale
+from minialex.precision import PRECISIONS, LossScale, Precision, cast, mixed, total
 from minialex.recipes import Recipe
 from minialex.rng import DROPOUT, INIT, generator
 
@@ -96,7 +96,7 @@ def step(
         return loss, logits, state
     state = network.update_state(layers, state, caches)
     del caches, used  # the update needs memory, too
-    update(params, velocity, unscale(grads, scale, params), rates)
+    update(params, velocity, grads, replace(rates, loss_scale=scale))
     return loss, logits, state
 
 

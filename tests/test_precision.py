@@ -9,7 +9,7 @@ from minialex.evaluate import evaluate
 from minialex.kernels import fuse, fused
 from minialex.layers import LRN, BatchNorm, Conv, Dropout, Flatten, Linear, MapNorm, MaxPool, ReLU, Tanh
 from minialex.ops import Pair, fast, reference
-from minialex.precision import GROWTH, PRECISIONS, LossScale, cast, mixed, total, unscale
+from minialex.precision import GROWTH, PRECISIONS, LossScale, cast, mixed, total
 from minialex.rng import DROPOUT, INIT, generator
 from tests.emulation.raw_module import missing
 from tests.ops.checks import as_tuple
@@ -137,16 +137,23 @@ def test_the_precisions():
     assert PRECISIONS["mixed"] == precision.Precision("float32", "float16")
 
 
-def test_casting_and_unscaling():
+def test_casting():
     params = {"a.W": np.float32([[1, 2.0001], [3e-9, 4]]), "a.b": np.float32([5])}
     assert all(cast(params, "float32")[name] is value for name, value in params.items())
     assert cast(params, "float16")["a.W"].dtype == "float16" and params["a.W"].dtype == "float32"
-    grads = {"a.W": np.float16([[2**-14, 1], [60000, -1]]), "a.b": np.float32([3])}
-    assert unscale(grads, 1.0, params) is grads
-    small = unscale(grads, 2.0**16, params)
-    assert {value.dtype.name for value in small.values()} == {"float32"}
-    assert small["a.W"][0, 0] == 2.0**-30, "it would be 0 in float16"
-    assert small["a.b"][0] == 3 * 2.0**-16
+
+
+def test_a_steps_gradients_are_updated_with_as_they_are():
+    """In float16, of the scaled loss: the array that is updated with is the one that the backward pass made."""
+    xp, seen = StandIn(), []
+    params, state = network.init(NET, SHAPE, generator(0, INIT), xp=xp)
+    x, t = (xp.asarray(array) for array in stripes(0))
+    how = {"rates": optim.Rates(0.01, 0.01), "rng": generator(0, DROPOUT), "scale": 2.0**12}
+    how |= {"ops": mixed(reference, xp), "check": lambda loss, logits, grads: seen.append(grads) or True}
+    how |= {"update": lambda params, velocity, grads, rates: seen.append((grads, rates.loss_scale))}
+    train.step(NET, params, optim.init_velocity(params), state, x.astype("float16"), t, **how)
+    made, (used, scale) = seen
+    assert used is made and scale == 2.0**12 and used["fc3.W"].dtype == "float16"
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")

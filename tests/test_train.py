@@ -157,18 +157,17 @@ def test_a_crash_loses_what_came_after_the_last_checkpoint_and_nothing_else(
     assert_same(newest(tmp_path), newest(whole))
 
 
-@pytest.mark.parametrize("place, at", [("unscale", 3), ("unscale", 9), ("unscale", 12), ("forward", 9)])
+@pytest.mark.parametrize("place, at", [*[("update_state", at) for at in (3, 9, 12)], ("forward", 9)])
 def test_where_memory_runs_out_the_run_is_saved_and_goes_on(packed, whole, tmp_path, monkeypatch, place, at):
-    """In a step of the first epoch, the first step of the second, one within it, and a validation."""
-    module = train if place == "unscale" else train.network  # the last thing before the update
-    plain, count, config = getattr(module, place), iter(range(1, 1000)), config_of(packed, epochs=2)
+    """In a step of the first epoch, just before its update; the first of the second, one within it; a validation."""
+    plain, count, config = getattr(train.network, place), iter(range(1, 1000)), config_of(packed, epochs=2)
 
     def full(*args, **kwargs):
         if next(count) == at:
             raise MemoryError("Out of memory allocating 1,000 bytes")
         return plain(*args, **kwargs)
 
-    monkeypatch.setattr(module, place, full)
+    monkeypatch.setattr(train.network, place, full)
     with pytest.raises(RunError) as told:
         trainer(packed, tmp_path, config).run()
     saved = checkpoint.latest(tmp_path / "checkpoints")
