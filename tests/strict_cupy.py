@@ -165,6 +165,11 @@ class Array:
         property(lambda self, name=name: Array(self.xp, getattr(self.a, name))) for name in ("T", "real", "imag")
     )
 
+    @property
+    def data(self):
+        """Where it lies: `ptr`, its address."""
+        return SimpleNamespace(ptr=self.a.ctypes.data)
+
     def __array_namespace__(self, *, api_version=None):
         return self.xp
 

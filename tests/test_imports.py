@@ -35,6 +35,7 @@ checkpoint -> parallel
 recipes -> parallel
 network -> health -> train
 network -> memory -> train
+kernels -> memory
 ops -> precision -> memory
 data -> figures -> train
 network -> figures

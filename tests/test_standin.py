@@ -12,7 +12,7 @@ from minialex.data import batches
 from minialex.data.augment import Augmentation
 from minialex.data.packed import Packed
 from minialex.data.preprocess import Preprocessing
-from minialex.evaluate import evaluate
+from minialex.evaluate import evaluate, probabilities
 from minialex.kernels import fused
 from minialex.ops import Pair, reference
 from minialex.recipes import RECIPES
@@ -310,6 +310,19 @@ def test_a_validation_waits_for_the_device_once(xp, packed, tmp_path):
     before = len(costs(xp))
     evaluate(trainer.layers, snapshot.params, snapshot.state, three)
     assert len(three) == 3 and costs(xp)[before:] == [(3,)], "loss, top-1 and top-5, together"
+
+
+def test_probabilities_wait_for_the_device_once_a_batch(xp):
+    net = alexnet.build("owt", classes=3, width=1 / 16)
+    x, t = normal(2, *net.input_shape).astype("float32"), np.array([2, 0])
+    results = []
+    for module in np, xp:
+        params, state = network.init(net.layers, net.input_shape, generator(0, INIT), xp=module)
+        batch, before = (on(module, x), on(module, t)), len(costs(module))
+        results.append(probabilities(net.layers, params, state, [batch, batch]))
+        assert costs(module)[before:] == ([] if module is np else [(2, 4)] * 2), "both with their labels"
+    for ours, numpys in zip(*results, strict=True):
+        np.testing.assert_array_equal(ours, numpys, strict=True)
 
 
 def training_batch(xp, packed, batch):

@@ -9,7 +9,7 @@ LINES = 32  # pixels that a thread adds up
 def add_bias(product, b, y, g=0, *, relu):
     """Write the maps of group g of y (...,OC): product (count,OC/groups) + b, where `relu` says so the ReLU of it."""
     count, maps = product.shape
-    V = vector(maps, y.dtype)
+    V = vector(maps, product, b, y)
     CG = maps // V
     arguments = product, b, y, xp_of(y).int64(count), len(b) // V, CG, g * CG
     launch("bias", "bias_forward", -(-count * CG // THREADS), arguments, V=V, RELU=int(relu), LINES=LINES)
@@ -25,7 +25,7 @@ def gradients(dy, y, groups=1):
     """
     xp, OC = xp_of(dy, y), y.shape[-1]
     dy, count = xp.ascontiguousarray(dy), y.size // OC
-    V = vector(OC // groups, y.dtype)
+    V = vector(OC // groups, dy, y)
     CG = OC // groups // V
     width = min(CG, THREADS)
     blocks = -(-count // (LINES * (THREADS // width)))

@@ -107,7 +107,7 @@ def _col2im(rows, dx, sizes, groups, g):
 
 def _launch(name, lines, places, arrays, sizes, C, groups, g):
     """A block for each piece of each line, which has `places` of C/groups channels, V of them to a thread."""
-    V = vector(C // groups, arrays[0].dtype)
+    V = vector(C // groups, *arrays)
     H, W, *rest = sizes
     CG = C // groups // V
     launch("conv", name, (lines, -(-places * CG // THREADS)), (*arrays, H, W, C // V, *rest, CG, g * CG), V=V)

@@ -10,6 +10,7 @@ from minialex.backend import xp_of
 FOLDER = Path(__file__).parent
 INCLUDE = re.compile(r'^#include "(\w+\.cuh)"$', re.MULTILINE)
 THREADS = 256  # in a block of every kernel, where they know it as a constant
+VECTOR = 16  # bytes that a thread can fetch at once, from a multiple of as many
 OPTIONS = ("--std=c++17",)
 # What arrays of a type hold, and what their sums are kept in.
 TYPES = {
@@ -35,10 +36,13 @@ def launch(file: str, kernel: str, grid, args: tuple, **constants: int) -> None:
         function(grid, (THREADS,), tuple(_argument(xp, value, dtype) for value in args))
 
 
-def vector(channels: int, dtype) -> int:
-    """How many neighbouring channels make the 16 bytes that a thread fetches at once; 1 where they do not divide."""
-    count = 16 // dtype.itemsize
-    return count if channels % count == 0 else 1
+def vector(channels: int, *arrays) -> int:
+    """How many neighbouring channels make the 16 bytes that a thread fetches at once.
+
+    It is 1 where they do not divide the channels, or where one of the arrays, a view, does not begin at such 16 bytes.
+    """
+    count = VECTOR // arrays[0].dtype.itemsize
+    return count if channels % count == 0 and all(array.data.ptr % VECTOR == 0 for array in arrays) else 1
 
 
 def sums_type(dtype) -> str:

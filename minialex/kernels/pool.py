@@ -34,7 +34,7 @@ def window_sizes(x, kernel, stride):
 
 def _launch(name, rows, pixels, C, arrays, sizes):
     """A block for each piece of each of the rows, which have `pixels` of C channels, V of them to a thread."""
-    V = vector(C, arrays[0].dtype)
+    V = vector(C, *arrays)
     H, W, *rest = sizes
     grid = rows, -(-pixels * C // (V * THREADS))
     launch("pool", name, grid, (*arrays, H, W, C // V, *rest), V=V)

@@ -1,5 +1,6 @@
 """A fully connected layer (section 3.5)."""
 
+from minialex.backend import xp_of
 from minialex.ops.checks import require, require_float, require_shape
 
 
@@ -18,10 +19,11 @@ def linear_forward(x, W, b):
 def linear_backward(dy, cache, *, need_dx=True):
     """Gradients of y = x W + b: dx = dy W^T; dW = x^T dy; db = sum of dy over the batch.
 
-    dy (N,M) -> dx (N,D), or None where need_dx is False; dW (D,M); db (M,).
+    dy (N,M) -> dx (N,D), or None where need_dx is False; dW (D,M); db (M,), which is float32 for float16.
     """
     x, W = cache
-    return dy @ W.T if need_dx else None, x.T @ dy, dy.sum(axis=0)
+    db = dy.sum(axis=0, dtype=xp_of(dy).result_type(dy, "float32"))
+    return dy @ W.T if need_dx else None, x.T @ dy, db
 
 
 def check(x, W, b):
