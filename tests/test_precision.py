@@ -9,6 +9,7 @@ from minialex.evaluate import evaluate
 from minialex.kernels import fuse, fused
 from minialex.layers import LRN, BatchNorm, Conv, Dropout, Flatten, Linear, MapNorm, MaxPool, ReLU, Tanh
 from minialex.ops import Pair, fast, reference
+from minialex.ops.windows import col2im
 from minialex.precision import GROWTH, PRECISIONS, LossScale, cast, mixed, total
 from minialex.rng import DROPOUT, INIT, generator
 from tests.emulation.raw_module import missing
@@ -166,6 +167,26 @@ def test_the_total_is_finite_where_all_are():
         assert not np.isfinite(total(worse))
     worse["a.W"][0, 0] = np.inf  # beside -inf: their sum is no number
     assert not np.isfinite(total(worse))
+
+
+@pytest.mark.parametrize("name, shapes", [("conv", [(40, 9, 9, 1), (1, 1, 1, 2)]), ("linear", [(900, 1), (1, 2)])])
+def test_a_device_adds_up_biases_beyond_float16(name, shapes):
+    """900 gradients of 100, and more, are above 65,504."""
+    xp = StandIn()
+    x, W, b = (xp.full(shape, 1 / 64, "float16") for shape in (*shapes, (2,)))
+    pair = getattr(mixed(reference, xp), name)
+    y, cache = pair.forward(x, W, b)
+    dx, dW, db = pair.backward(xp.full(y.shape, 100, "float16"), cache)
+    assert db.dtype == "float32" and db.get().tolist() == [100 * x.size] * 2
+    assert dx.dtype == dW.dtype == "float16" and bool(xp.isfinite(dW).all())
+
+
+def test_a_device_adds_up_windows_in_float32():
+    """Each of 25 windows adds 1 to 2048, where float16 counts by twos."""
+    rows = np.ones((25, 25), "float16")
+    rows[0, -1] = 2048  # the pixel that all 5x5 windows share, in the first of them
+    dx = col2im(StandIn().asarray(rows), (1, 9, 9, 1), (5, 5), 1, 0)
+    assert dx.dtype == "float16" and dx.get()[0, 4, 4, 0] == 2048 + 24
 
 
 # The pairs of the table for mixed precision.

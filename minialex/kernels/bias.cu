@@ -31,8 +31,8 @@ extern "C" __global__ void bias_forward(const T *product, const T *b, T *y, long
 
 // dproduct (groups, count, CG) = dy where y > 0, else 0; and its sums over the pixels of a block, (blocks, C).
 // Block (b, t, g) has the b-th pixels and the t-th `width` channels of group g: as many lanes as fit beside each other.
-extern "C" __global__ void bias_backward(const T *dy, const T *y, T *dproduct, ACC *sums, long long count, int C, int CG,
-                                         int width)
+extern "C" __global__ void bias_backward(const T *dy, const T *y, T *dproduct, ACC *sums, long long count, int C,
+                                         int CG, int width)
 {
     __shared__ ACC of_lanes[THREADS][V];
     int lanes = THREADS / width, lane = threadIdx.x / width, g = blockIdx.z;

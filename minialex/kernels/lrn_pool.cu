@@ -1,11 +1,11 @@
-// Local response normalisation and the max pooling behind it (sections 3.3 and 3.4), the twin of minialex/ops/lrn.py and
-// minialex/ops/pool.py.
+// Local response normalisation and the max pooling behind it (sections 3.3 and 3.4), the twin of minialex/ops/lrn.py
+// and minialex/ops/pool.py.
 //
-// What limits it is memory, as in lrn.cu, so the normalised maps never leave the block. Forward it takes the pixels that
-// a few neighbouring windows cover, KH rows of them, normalises each, and writes what is the largest of a window. What
-// belongs to the windows of two blocks both of them fetch, the second from the cache, and normalise: that is half as much
-// arithmetic again, which is there to spend. Backward nothing overlaps: each number of x asks the windows that cover it
-// for what they hand back, as in pool.cu, and goes on as in lrn.cu.
+// What limits it is memory, as in lrn.cu, so the normalised maps never leave the block. Forward it takes the pixels
+// that a few neighbouring windows cover, KH rows of them, normalises each, and writes the largest of each window. What
+// belongs to the windows of two blocks both of them fetch, the second from the cache, and normalise: 1.5 times the
+// arithmetic in the first layer of the paper, 1.7 in its second, and it is there to spend. Backward nothing overlaps:
+// each number of x asks the windows that cover it for what they hand back, as in pool.cu, and goes on as in lrn.cu.
 //
 // T: the type of arrays; ACC: the type of sums; N: maps in a window, odd and below 2C. C: maps of a group.
 
@@ -53,8 +53,8 @@ extern "C" __global__ void lrn_max_pool_forward(const T *x, T *y, unsigned short
     }
 }
 
-// What the windows that cover pixel (h, w) of image n and have their maximum there hand back to it: the sum of their dy.
-// c: of all channels, which are `all`.
+// What the windows that cover pixel (h, w) of image n and have their maximum there hand back to it: the sum of their
+// dy. c: of all channels, which are `all`.
 __device__ ACC handed_back(const T *dy, const unsigned short *place, long long n, int h, int w, int c, int all, int OH,
                            int OW, int KH, int KW, int SH, int SW)
 {
@@ -71,9 +71,9 @@ __device__ ACC handed_back(const T *dy, const unsigned short *place, long long n
 }
 
 // dx from the gradient of what was pooled. Block (b, t) has the t-th `tile` numbers of row b = (n, h) of x.
-extern "C" __global__ void lrn_max_pool_backward(const T *dy, const unsigned short *place, const T *x, T *dx, int H, int W,
-                                                 int OH, int OW, int KH, int KW, int SH, int SW, int all, int tile,
-                                                 int C, ACC k, ACC alpha, ACC beta)
+extern "C" __global__ void lrn_max_pool_backward(const T *dy, const unsigned short *place, const T *x, T *dx, int H,
+                                                 int W, int OH, int OW, int KH, int KW, int SH, int SW, int all,
+                                                 int tile, int C, ACC k, ACC alpha, ACC beta)
 {
     __shared__ ACC xs[TILE], direct[TILE], q[TILE];
     int from = blockIdx.y * tile, length = min(tile, W * all - from), h = blockIdx.x % H;
