@@ -57,8 +57,8 @@ WAITING = set(
 UNORDERED = {"add.at", "subtract.at", "bincount", "histogram"}
 PRODUCTS = {"matmul", "dot"}
 VIEWS = set(
-    "asarray broadcast_to empty empty_like expand_dims moveaxis ravel reshape rollaxis sliding_window_view split "
-    "squeeze swapaxes transpose view".split()
+    "asarray broadcast_to empty empty_like expand_dims moveaxis ravel reshape result_type rollaxis sliding_window_view "
+    "split squeeze swapaxes transpose view".split()
 )
 
 

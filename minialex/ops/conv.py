@@ -49,7 +49,7 @@ def conv_backward(dy, cache, *, need_dx=True):
     x, W, stride, pad, groups = cache
     xp = xp_of(dy)
     KH, KW, Cg, OC = W.shape
-    wide = xp.result_type(dy, "float32")  # the sum of so many may pass the end of float16
+    wide = xp.result_type(dy.dtype, xp.float32)  # the sum of so many may pass the end of float16
     db = dy.reshape(len(dy), -1, OC).sum(axis=1, dtype=wide).sum(axis=0)  # image by image: many short sums for a GPU
     dy = dy.reshape(-1, OC)  # (N*OH*OW, OC)
     parts = (xp.split(array, groups, axis=-1) for array in (x, W, dy))

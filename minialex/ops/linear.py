@@ -22,7 +22,8 @@ def linear_backward(dy, cache, *, need_dx=True):
     dy (N,M) -> dx (N,D), or None where need_dx is False; dW (D,M); db (M,), which is float32 for float16.
     """
     x, W = cache
-    db = dy.sum(axis=0, dtype=xp_of(dy).result_type(dy, "float32"))
+    xp = xp_of(dy)
+    db = dy.sum(axis=0, dtype=xp.result_type(dy.dtype, xp.float32))
     return dy @ W.T if need_dx else None, x.T @ dy, db
 
 

@@ -67,8 +67,8 @@ def col2im(cols, x_shape, kernel, stride, pad):
     (top, bottom), (left, right) = pad_pairs(pad)
     OH, OW = output_size(H, KH, SH, top, bottom), output_size(W, KW, SW, left, right)
     cols = cols.reshape(N, OH, OW, KH, KW, C)
-    wide = xp_of(cols).result_type(cols, "float32")
-    padded = xp_of(cols).zeros((N, top + H + bottom, left + W + right, C), wide)
+    xp = xp_of(cols)
+    padded = xp.zeros((N, top + H + bottom, left + W + right, C), xp.result_type(cols.dtype, xp.float32))
     for i in range(KH):
         for j in range(KW):  # all windows at once: within one (i, j) no two of them share a pixel
             padded[:, i : i + SH * OH : SH, j : j + SW * OW : SW] += cols[:, :, :, i, j]

@@ -22,4 +22,4 @@ def test_a_kernel_is_compiled_once(xp):
 def test_what_a_source_includes_from_the_folder_is_put_in():
     """CuPy keeps what it compiled by its text alone."""
     code = launch.source("lrn", "float32", {"N": 5})
-    assert '#include "' not in code and "ACC window_sum(" in code and code.index("window_sum(") < code.index("lrn_forward")
+    assert '#include "' not in code and code.index("ACC window_sum(") < code.index("lrn_forward")
