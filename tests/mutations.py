@@ -251,7 +251,7 @@ MUTATIONS = [  # (file, old, new, what it breaks)
     (LRN_POOL_KERNEL, "w - ow * SW)", "w - ow * SH)", "backward: strides of the two axes swapped"),
     (LRN_POOL_KERNEL, "sum += ACC(dy", "sum = ACC(dy", "= for +="),
     (LRN_POOL_KERNEL, "(from + i) / all", "i / all", "the first pixels of the row for each tile"),
-    (DROPOUT_KERNEL, ">= least", "> least", "a number that is the limit is dropped"),
+    (DROPOUT_KERNEL, "(z ^ (z >> 31)) >= least", "z >= least", "SplitMix64: the last shift left out"),
     (DROPOUT_KERNEL, "(i + 1) *", "i *", "SplitMix64: counter off by one"),
     (DROPOUT_KERNEL, "z >> 27", "z >> 28", "SplitMix64: a shift off by one"),
     (UPDATE_KERNEL, "decay * w[i] + ", "", "no weight decay"),
