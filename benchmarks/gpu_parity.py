@@ -22,15 +22,22 @@ from minialex.data.augment import center_patches
 from minialex.data.prepare import open_data
 from minialex.data.preprocess import Preprocessing
 from minialex.errors import one_line
+from minialex.kernels.fuse import pair_of
 from minialex.ops import reference
 from minialex.precision import mixed, total
 from minialex.rng import DROPOUT, INIT, generator
 
 TRAIN = Path(__file__).parent.parent / "examples" / "train_imagenet.py"
-# What a step is computed with, as train.Trainer takes it.
+# What a step is computed with, as train.Trainer takes it, and what makes its layers of a network's.
 TABLES = {
-    "array code": {"ops": reference, "update": optim.update, "preprocess": Preprocessing.apply},
-    "kernels": {"ops": kernels.fused, "update": kernels.update, "preprocess": kernels.preprocess},
+    "array code": {
+        **{"ops": reference, "update": optim.update, "preprocess": Preprocessing.apply},
+        "rewrite": tuple,
+    },
+    "kernels": {
+        **{"ops": kernels.fused, "update": kernels.update, "preprocess": kernels.preprocess},
+        "rewrite": kernels.fuse,
+    },
 }
 RATES = optim.Rates(0.001, 0.001)
 CLASSES = 10
@@ -83,6 +90,9 @@ def cases() -> dict[str, tuple]:
         "dropout": ("dropout", (n(8, 4096),), {"mask": n(8, 4096) > 0}),
         "softmax": ("softmax_cross_entropy", (n(8, 1000), 7 * np.arange(8)), {}),
         "batchnorm": ("batchnorm", (n(4, 27, 27, 96), n(96), n(96)), {}),
+        "conv2, ReLU": ("conv_relu", unrounded((2, 27, 27, 96), (5, 5, 48, 256)), {"pad": 2, "groups": 2}),
+        "fc7, ReLU": ("linear_relu", unrounded((8, 4096), (4096, 4096)), {}),
+        "lrn, max_pool": ("lrn_max_pool", (n(2, 55, 55, 96),), {"groups": 2, "alpha": 0.1}),
     }
 
 
@@ -90,9 +100,18 @@ def normal(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng([seed, *shape]).standard_normal(shape)
 
 
+def unrounded(*shapes: tuple) -> tuple:
+    """x, W and b of which no type rounds a product, and none is 0: nothing crosses the kink of a ReLU."""
+    rng = np.random.default_rng(0)
+    x, W = (rng.integers(-2, 3, shape) / 2 for shape in shapes)
+    return x, W, (2 * rng.integers(-2, 3, W.shape[-1]) + 1) / 8
+
+
 def pairs(xp, table: str, what: dict | None = None) -> Iterator[dict]:
     """The largest error of y and the gradients of each pair, of the largest entry, against NumPy in float64."""
     for label, case in (cases() if what is None else what).items():
+        if getattr(TABLES[table]["ops"], case[0]) is None:
+            continue
         row, wrong = {"": label}, []
         for name, precision in PRECISIONS.items():
             try:
@@ -110,9 +129,10 @@ def _pair_error(xp, ops, name: str, arrays, options: dict, precision: Precision)
     dtype = precision.dtype
     stored = [array.astype(dtype) if array.dtype.kind == "f" else array for array in arrays]
     wide = [array.astype("float64") if array.dtype.kind == "f" else array for array in stored]
-    want, cache = getattr(reference, name).forward(*wide, **options)
+    plain = pair_of(reference, name)
+    want, cache = plain.forward(*wide, **options)
     dy = normal(*want.shape, seed=1).astype(dtype) if want.ndim else 1.0  # a loss has the gradient 1
-    wants = [want, *_listed(getattr(reference, name).backward(np.asarray(dy, "float64")[()], cache))]
+    wants = [want, *_listed(plain.backward(np.asarray(dy, "float64")[()], cache))]
 
     pair = getattr(mixed(ops, xp) if dtype == "float16" else ops, name)
     there = {key: xp.asarray(value) if isinstance(value, np.ndarray) else value for key, value in options.items()}
@@ -177,15 +197,16 @@ def _relative(got, want) -> float:
     return float(np.linalg.norm(got - want) / np.linalg.norm(want))
 
 
-def two_steps(xp, net: alexnet.Network, dtype: str, *, preprocess=None, **how) -> Steps:
+def two_steps(xp, net: alexnet.Network, dtype: str, *, rewrite=tuple, preprocess=None, **how) -> Steps:
     """Of `how` and of what else a table has; its preprocessing is not asked for."""
-    params, state = network.init(net.layers, net.input_shape, generator(0, INIT), xp=xp)
+    layers = rewrite(net.layers)
+    params, state = network.init(layers, net.input_shape, generator(0, INIT), xp=xp)
     velocity, losses = optim.init_velocity(params), []
     x = xp.asarray((60 * normal(IMAGES, *net.input_shape)).astype(dtype))
     t = xp.asarray(np.arange(IMAGES) % CLASSES)
     for number in range(2):
         rng = generator(0, DROPOUT, 0, number)
-        loss, _, state = train.step(net.layers, params, velocity, state, x, t, rates=RATES, rng=rng, **how)
+        loss, _, state = train.step(layers, params, velocity, state, x, t, rates=RATES, rng=rng, **how)
         losses.append(float(loss))
     host = [{name: to_numpy(value) for name, value in values.items()} for values in (velocity, params)]
     return Steps(*host, losses)
@@ -251,12 +272,13 @@ def training(xp, table: str, dtype: str, data: Path | None = None, options: tupl
     args = program["arguments"](["--dtype", dtype, *options])
     packed = open_data(data, progress=False)
     config = replace(program["configure"](args, packed), kernels=table == "kernels")
-    snapshot, layers, began = train.start(config, packed, xp=xp), config.network().layers, time.monotonic()
+    snapshot, began, how = train.start(config, packed, xp=xp), time.monotonic(), dict(TABLES[table])
+    layers = how.pop("rewrite")(config.network().layers)
     with TemporaryDirectory() as folder:
         for epoch in range(1, config.recipe.epochs + 1):
             until = replace(config, recipe=replace(config.recipe, epochs=epoch))  # the same run, prolonged
             with redirect_stderr(io.StringIO()):  # the run's own lines
-                record = train.Trainer(until, packed, snapshot, layers, Path(folder), xp, **TABLES[table]).run()
+                record = train.Trainer(until, packed, snapshot, layers, Path(folder), xp, **how).run()
             row = {"epoch": epoch, "seconds": time.monotonic() - began, "top-1": record["val_top1"]}
             row |= {"loss": record["loss"], "images/s": record["images_per_second"], "wait": record["wait"]}
             good = record["val_top1"] >= GOOD

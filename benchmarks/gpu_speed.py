@@ -125,7 +125,7 @@ class Contestant:
         self.noise = noise(self.batch, *net.input_shape)
         self.t = xp.asarray(labels(self.batch) % net.layers[-1].units)
 
-    def step(self, precision: str, *, ops, update, layers=None, **_) -> Callable:
+    def step(self, precision: str, *, ops, update, rewrite=tuple, layers=None, **_) -> Callable:
         """A training step; in mixed precision it waits for the gradients' sum and may be skipped, as a run's.
 
         None is skipped here, which would be fast: RunError would tell.
@@ -136,7 +136,7 @@ class Contestant:
         how = {"rates": RATES, "rng": self.rng, "update": update, "ops": ops}
         if dtype == "float16":
             how |= {"ops": mixed(ops, self.xp), "scale": SCALE, "check": _must_fit}
-        layers = self.net.layers if layers is None else layers
+        layers = rewrite(self.net.layers) if layers is None else layers
         return partial(train.step, layers, self.params, self.velocity, self.state, x, self.t, **how)
 
 
@@ -241,7 +241,10 @@ class Timed:
 
 
 def layers(xp, batch: int, table: str, net: Network = PAPER, precisions=("TF32", "mixed")) -> Iterator[dict]:
-    """What of a step's time each layer takes, forward and backward; "the rest" is loss, casts and update."""
+    """What of a step's time each layer takes, forward and backward; "the rest" is loss, casts and update.
+
+    On kernels a layer with weights has the ReLU behind it in its row.
+    """
     clock, ours, measured = clock_of(xp), Contestant(xp, net, batch), {}
     for precision in precisions:
         clock.forget()
@@ -258,7 +261,8 @@ def layers(xp, batch: int, table: str, net: Network = PAPER, precisions=("TF32",
 def _layer_times(clock: HostClock, ours: Contestant, precision: str, table: str) -> dict:
     """{layer: (ms forward, ms backward)}, with the rest and the whole step as if they were forward."""
     marks: dict = {}
-    named = zip(layer_names(ours.net.layers), ours.net.layers, strict=True)
+    layers = TABLES[table]["rewrite"](ours.net.layers)
+    named = zip(layer_names(layers), layers, strict=True)
     timed = tuple(Timed(name, layer, clock, marks) for name, layer in named)
     step = milliseconds(clock, ours.step(precision, **TABLES[table], layers=timed))
     found = {layer.name: tuple([_median(clock, marks[layer.name, way][WARM:]) for way in WAYS]) for layer in timed}

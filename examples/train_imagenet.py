@@ -58,7 +58,7 @@ def main(argv=None):
     with alone_in(folder), compute_threads(args.threads) as pool:
         snapshot = first_snapshot(args, config, packed, folder, xp)
         layers, ops = for_backend(config.network().layers, xp, pool)
-        how = own_kernels() if config.kernels else {"ops": ops}
+        layers, how = (kernels.fuse(layers), own_kernels()) if config.kernels else (layers, {"ops": ops})
         print(f"{introduction(config, packed, xp, args.threads)}; everything goes to {folder}", flush=True)
         record = train.Trainer(config, packed, snapshot, layers, folder, xp, **how).run()
     print(f"done: top-1 {record['val_top1']:.1%}, top-5 {record['val_top5']:.1%} on {len(packed.val):,} images")

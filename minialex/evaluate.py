@@ -40,6 +40,7 @@ def probabilities(layers, params, state, batches: Iterable, *, ops: Ops = refere
     """What a network takes each image for, the softmax outputs of an image's crops averaged (section 4.1).
 
     batches: of crops x (N*crops,H,W,C), an image's next to each other, and labels t (N,).
+    A GPU is waited for once a batch.
     Returns p float64 (images,M) and t (images,), on the host: means of several networks' p are those of section 6.
     In float64 no small probability is rounded to 0 or to another's, so that p ranks the classes as the logits do.
     Raises ValueError where there is no batch.
@@ -49,8 +50,9 @@ def probabilities(layers, params, state, batches: Iterable, *, ops: Ops = refere
         logits, _ = network.forward(layers, params, x, state=state, train=False, ops=ops)
         p = softmax(logits.astype("float64"))
         p = p.reshape(len(t), -1, p.shape[1]).mean(axis=1)  # (N*crops,M) -> (N,crops,M) -> (N,M)
-        outputs.append(to_numpy(p))
-        labels.append(to_numpy(t))
+        both = to_numpy(xp_of(p, t).concatenate((p, t[:, None]), axis=1))  # float64 holds a label without loss
+        outputs.append(both[:, :-1])
+        labels.append(both[:, -1].astype(t.dtype))
     if not labels:
         raise ValueError("nothing to evaluate: there was no batch")
     return np.concatenate(outputs), np.concatenate(labels)

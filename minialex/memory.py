@@ -1,84 +1,110 @@
 """What a training step needs of a device's memory, told before the first step."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
+from typing import NamedTuple
 
 from minialex.backend import xp_of
 from minialex.errors import UserError
-from minialex.layers import LRN, BatchNorm, Conv, MapNorm, Tanh
-from minialex.ops import reference
+from minialex.kernels.conv import ROWS
+from minialex.layers import LRN, BatchNorm, Conv, MapNorm, MaxPool, ReLU, Tanh
+from minialex.ops import Ops, reference
 from minialex.ops.windows import pair
 from minialex.precision import cast, mixed
 from minialex.rng import DROPOUT, generator
 
 GIB = 2**30
 USABLE = 0.9  # the share of a device's memory that arrays can fill: the rest is lost between them, and to libraries
+MOST = 10**7  # images in a batch
 
 # How many arrays as large as its input or output a layer's backward has at once, the gradient that it is given among
 # them, and beside what its cache keeps.
-ARRAYS = {LRN: 7, MapNorm: 9}
+ARRAYS = {LRN: 7, MapNorm: 9, ReLU: 2.25}
 OTHERS = 4
 WIDENED = (LRN, MapNorm, BatchNorm, Tanh)  # where it is float16 their backward has that many of float32 beside it
+PAIRS = {Conv: "conv", LRN: "lrn", MaxPool: "max_pool"}  # of which there are kernels, whose backward has less
+
+
+class Working(NamedTuple):
+    """Bytes that a layer's backward has at once: for each image, and those of rows, where there may be `most` at once.
+
+    Of one image they are there at once, whatever they are.
+    """
+
+    image: int
+    rows: int = 0
+    most: float = inf
+
+    def of(self, batch: int) -> int:
+        """Bytes for so many images."""
+        return batch * self.image + int(min(batch * self.rows, max(self.rows, self.most)))
 
 
 @dataclass(frozen=True)
 class Need:
     """Bytes that a step needs at its fullest: in a layer's backward, or in the update where a batch is small.
 
-    params: parameters, their velocities and their gradients.  image: for each image what all caches keep, and what the
-    hungriest layer's backward has beside that.  update: what the update has, when caches are gone.
+    params: parameters, their velocities and their gradients.  image: for each image what all caches keep.
+    layers: what each layer's backward has beside that.  update: what the update has, when caches are gone.
     """
 
     params: int
     image: int
     update: int
+    layers: tuple[Working, ...] = (Working(0),)
 
     def of(self, batch: int) -> int:
         """Bytes for a step on so many images."""
-        return self.params + max(batch * self.image, self.update)
+        return self.params + max(batch * self.image + max(layer.of(batch) for layer in self.layers), self.update)
 
     def largest_batch(self, available: int) -> int:
         """The largest batch for which so many bytes are enough; 0 where there is none."""
-        left = available - self.params
-        return left // self.image if left >= self.update else 0
+        return bisect_right(range(1, MOST), available, key=self.of)
 
 
-def estimate(layers, params, state, input_shape: tuple, *, dtype, beside: int = 0) -> Need:
-    """What a step on the reference pairs needs, told from a table of layers and two images of zeros.
+def estimate(layers, params, state, input_shape: tuple, *, dtype, ops: Ops = reference, beside: int = 0) -> Need:
+    """What a step on a table of pairs needs, told from a table of layers and two images of zeros.
 
     They are sent through as in training, which says what caches keep. What a layer's backward has beside that is known
-    from its kind: a convolution's largest array is that of im2col.
+    from its kind: a convolution's largest array is that of im2col. `ops` is `reference`, or one whose pairs that differ
+    from it are those of kernels/; on these, layers that were fused need no more than before.
 
     input_shape: (H,W,C).  dtype: of the images.  beside: bytes for an image that others hold, as the data path does.
     """
     images = 2  # one alone has no variance where a layer normalises over the batch
     x = xp_of(*params.values()).zeros((images, *input_shape), dtype)
-    used, ops = cast(params, dtype), mixed(reference, xp_of(x))
-    caches, working = [], 0
+    used, table = cast(params, dtype), mixed(ops, xp_of(x))
+    caches, working = [], []
     for layer in layers:
-        y, cache = layer.forward(used, x, state=state, train=True, rng=generator(0, DROPOUT), ops=ops)
-        working = max(working, _working(layer, x, y))
+        y, cache = layer.forward(used, x, state=state, train=True, rng=generator(0, DROPOUT), ops=table)
+        working.append(_working(layer, x[:1], y[:1], ops, first=not working))
         caches.append(cache)
         x = y
     given = {id(value) for value in (used | state).values()}
     kept = sum({id(array): array.nbytes for array in _arrays(caches) if id(array) not in given}.values())
     sizes = [value.nbytes for value in params.values()]
-    # In mixed precision a cast parameter and its gradient are together as large as a gradient is without it; the update
-    # then has such gradients beside those that are divided by the loss scale.
+    # In mixed precision a cast parameter and its gradient are together as large as a gradient is without it, and the
+    # first of the two is gone when the update begins.
     narrow = sum(value.nbytes for name, value in used.items() if value.dtype != params[name].dtype)
-    return Need(3 * sum(sizes), (kept + working) // images + beside, max(sizes) + narrow)
+    return Need(3 * sum(sizes), kept // images + beside, max(sizes) - narrow, tuple(working))
 
 
-def _working(layer, x, y) -> int:
-    """Bytes that the layer's backward has at once, beside its cache, for the images of x."""
+def _working(layer, x, y, ops: Ops, *, first: bool) -> Working:
+    """What the layer's backward has at once beside its cache, told from one image x and what comes of it."""
+    name = PAIRS.get(type(layer))
+    kernels = name is not None and getattr(ops, name) is not getattr(reference, name)
     if isinstance(layer, Conv):
         rows = y[..., 0].size * prod(pair(layer.kernel)) * x.shape[-1] // layer.groups * x.itemsize
-        return rows + x.nbytes + y.nbytes
+        dx = 0 if first else x.nbytes  # of array code the first has its padded images instead
+        return Working(dx + 2 * y.nbytes, rows, ROWS) if kernels else Working(x.nbytes + y.nbytes, rows)
+    if kernels:
+        return Working(x.nbytes + y.nbytes)
     largest, arrays = max(x.nbytes, y.nbytes), ARRAYS.get(type(layer), OTHERS)
     if x.dtype == "float16" and isinstance(layer, WIDENED):
-        return largest + 2 * largest * arrays
-    return largest * arrays
+        return Working(largest + 2 * largest * arrays)
+    return Working(int(largest * arrays))
 
 
 def _arrays(cache) -> Iterator:

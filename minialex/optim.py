@@ -13,6 +13,8 @@ class Rates:
     """What the update rule needs beside the gradients; biases are all parameters with one axis.
 
     layers: rates of layers that have one of their own, for weights and biases; None where a layer is frozen.
+    loss_scale: the factor of the loss that the gradients are of. It is divided away in the update, by
+    rate (decay w + g) = rate/S (S decay w + S g), to the bit where it is a power of 2: gradients need no copy for it.
     """
 
     weights: float
@@ -21,11 +23,13 @@ class Rates:
     decay: float = 0.0005
     bias_decay: float = 0.0005
     layers: Mapping[str, float | None] = field(default_factory=dict)
+    loss_scale: float = 1.0
 
     def of(self, name: str, value) -> tuple[float | None, float]:
-        """The (rate, decay) of a parameter such as "conv1.W"; the rate is None where its layer is frozen."""
+        """The (rate, decay) of a parameter such as "conv1.W", for its gradient; the rate is None where it is frozen."""
         rate, decay = (self.biases, self.bias_decay) if value.ndim == 1 else (self.weights, self.decay)
-        return self.layers.get(name.rpartition(".")[0], rate), decay
+        rate = self.layers.get(name.rpartition(".")[0], rate)
+        return None if rate is None else rate / self.loss_scale, decay * self.loss_scale
 
 
 def init_velocity(params: Mapping) -> dict:
@@ -39,6 +43,7 @@ def update(params: Mapping, velocity: Mapping, grads: Mapping, rates: Rates) -> 
     v <- momentum v - decay rate w - rate <dL/dw>;   w <- w + v
 
     The rate is inside the velocity: after a drop of the rate, what was gathered before it still counts in full.
+    Gradients may be of a smaller type than the parameters, and of a scaled loss.
     A frozen layer stays as it is, and its velocity too: neither momentum nor decay moves it.
     Raises ValueError where shapes differ, or where a flat view of w or v would be a copy and the update be lost.
     Where memory runs out, nothing has been updated: all of it is taken before.

@@ -3,13 +3,13 @@
 In a training step images, activations, their gradients and the factors of matrix products are float16: half the
 bytes, and what a GPU's tensor cores multiply. Parameters, velocities, running statistics and all sums are float32
 (Micikevicius et al.: Mixed precision training, 2018). Gradients are small, and below 6e-8 float16 has nothing but 0,
-so the loss is multiplied by a factor first, and the parameters' gradients are divided by it in float32.
+so the loss is multiplied by a factor first, and the update divides by it in float32.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from minialex.backend import get_backend, xp_of
+from minialex.backend import get_backend
 from minialex.ops import Ops, Pair, reference
 
 GROWTH = 2000  # good steps after which a factor twice as large is tried
@@ -90,13 +90,6 @@ class LossScale:
 def cast(params: Mapping, dtype) -> dict:
     """Parameters in the type of a step's activations: copies in another type, or the very arrays in their own."""
     return {name: value.astype(dtype, copy=False) for name, value in params.items()}
-
-
-def unscale(grads: Mapping, factor: float, params: Mapping) -> Mapping:
-    """Gradients of the loss from those of `factor` times the loss, in the types of the parameters."""
-    if factor == 1:
-        return grads
-    return {name: xp_of(grad).divide(grad, factor, dtype=params[name].dtype) for name, grad in grads.items()}
 
 
 def total(grads: Mapping):

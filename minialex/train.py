@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from minialex.errors import RunError, Stopped, UserError, one_line
 from minialex.evaluate import correct, evaluate
 from minialex.files import write_atomically
 from minialex.ops import Ops, reference
-from minialex.precision import PRECISIONS, LossScale, Precision, cast, mixed, total, unscale
+from minialex.precision import PRECISIONS, LossScale, Precision, cast, mixed, total
 from minialex.recipes import Recipe
 from minialex.rng import DROPOUT, INIT, generator
 
@@ -96,7 +96,7 @@ def step(
         return loss, logits, state
     state = network.update_state(layers, state, caches)
     del caches, used  # the update needs memory, too
-    update(params, velocity, unscale(grads, scale, params), rates)
+    update(params, velocity, grads, replace(rates, loss_scale=scale))
     return loss, logits, state
 
 
@@ -189,10 +189,9 @@ class Trainer:
         raise self._out_of_memory(what)
 
     def _check_memory(self) -> None:
-        """With the reference pairs, on which a look at a run's health runs whatever its steps run on."""
         net, now, available = self.config.network(), self.snapshot, available_memory(self.xp)
         if available is not None:
-            how = {"dtype": self.config.precision().activations, "beside": BYTES_AHEAD}
+            how = {"dtype": self.config.precision().activations, "ops": self.ops, "beside": BYTES_AHEAD}
             need = memory.estimate(net.layers, now.params, now.state, net.input_shape, **how)
             memory.check_fits(need, self.config.recipe.batch, available)
 
@@ -290,9 +289,11 @@ class Trainer:
         _write_text(self.folder / f"health-{self._steps_done()}.txt", report + "\n")
 
     def _report(self, x, t) -> str:
-        now, layers = self.snapshot, self.config.network().layers
-        x = x.astype(self.config.precision().params, copy=False)
-        measured = health.measure(layers, now.params, now.velocity, now.state, x, t, self._rates())
+        """On as many of a batch's images as take no more memory in the parameters' type than all do in a step."""
+        now, layers, dtype = self.snapshot, self.config.network().layers, self.config.precision().params
+        few = -(-x.nbytes // (x[0].size * np.dtype(dtype).itemsize))
+        x, t = x[:few].astype(dtype, copy=False), t[:few]
+        measured = health.measure(layers, now.params, now.velocity, now.state, x, t, self._rates(), ops=self.ops)
         return health.report(measured, self._steps_done())
 
     def rehearse(self, steps: int) -> Iterator[str]:

@@ -26,7 +26,12 @@ LINEAR = "minialex/ops/linear.py"
 ACTIVATIONS = "minialex/ops/activations.py"
 LRN = "minialex/ops/lrn.py"
 POOL = "minialex/ops/pool.py"
-LRN_KERNEL = "minialex/kernels/lrn.cu"
+LRN_SHARED = "minialex/kernels/lrn.cuh"
+LRN_POOL_KERNEL = "minialex/kernels/lrn_pool.cu"
+BIAS_KERNEL = "minialex/kernels/bias.cu"
+DROPOUT_KERNEL = "minialex/kernels/dropout.cu"
+UPDATE_KERNEL = "minialex/kernels/update.cu"
+PREPROCESS_KERNEL = "minialex/kernels/preprocess.cu"
 POOL_KERNEL = "minialex/kernels/pool.cu"
 CONV_KERNEL = "minialex/kernels/conv.cu"
 SOFTMAX_KERNEL = "minialex/kernels/softmax.cu"
@@ -84,8 +89,13 @@ MUTATIONS = [  # (file, old, new, what it breaks)
     (CONV, "_join(dW, axis=3)", "_join(dW[::-1], axis=3)", "dW of the groups crossed"),
     (CONV, "_join(dx, axis=3)", "_join(dx[::-1], axis=3)", "dx of the groups crossed"),
     (CONV, "y += b", "y += b[::-1]", "bias from the wrong map"),
-    (CONV, "OC).sum(axis=1).sum(axis=0)", "OC)[:, 0].sum(axis=0)", "bias gradient of the first position alone"),
-    (CONV, "OC).sum(axis=1).sum(axis=0)", "OC).sum(axis=1)[0]", "bias gradient without the batch sum"),
+    (
+        CONV,
+        "OC).sum(axis=1, dtype=wide).sum(axis=0)",
+        "OC)[:, 0].sum(axis=0)",
+        "bias gradient of the first position alone",
+    ),
+    (CONV, "OC).sum(axis=1, dtype=wide).sum(axis=0)", "OC).sum(axis=1)[0]", "bias gradient without the batch sum"),
     (CONV, "pad).T @ dyg)", "pad).T @ dyg / len(x))", "dW averaged over the batch"),
     (CONV, "@ Wg.reshape(-1, OC // groups)  #", "@ Wg[::-1, ::-1].reshape(-1, OC // groups)  #", "kernel flipped"),
     (CONV, "pair(stride), pad_pairs(pad)", "pair(stride), pad_pairs(pad)[::-1]", "pads of the two axes swapped"),
@@ -125,8 +135,8 @@ MUTATIONS = [  # (file, old, new, what it breaks)
         "winograd: bias from the wrong map",
     ),
     (LINEAR, "    y += b\n", "", "bias left out"),
-    (LINEAR, "dy.sum(axis=0)", "dy.sum(axis=1)", "bias gradient from the wrong axis"),
-    (LINEAR, "dy.sum(axis=0)", "dy[0]", "bias gradient without the batch sum"),
+    (LINEAR, "dy.sum(axis=0,", "dy.sum(axis=1,", "bias gradient from the wrong axis"),
+    (LINEAR, "dy.sum(axis=0,", "dy[:1].sum(axis=0,", "bias gradient without the batch sum"),
     (LINEAR, "x.T @ dy,", "x[:1].T @ dy[:1],", "dW without the batch sum"),
     (LINEAR, "x.T @ dy,", "x.T @ dy / len(x),", "dW averaged over the batch"),
     (LINEAR, "dy @ W.T if", "dy @ W if", "W not transposed on the way back"),
@@ -186,13 +196,13 @@ MUTATIONS = [  # (file, old, new, what it breaks)
     ),
     (POOL, "kernel=3, stride=2", "kernel=2, stride=2", "default kernel"),
     (POOL, "<= 256", "<= 512", "places that a byte cannot hold are accepted"),
-    (LRN_KERNEL, "d <= N / 2", "d < N / 2", "window one map too short"),
-    (LRN_KERNEL, "c + d >= 0 && ", "", "window reaches into the pixel before"),
-    (LRN_KERNEL, " && c + d < C", "", "window reaches into the pixel after"),
-    (LRN_KERNEL, "root * sqrt(root)", "root", "1/2 for 3/4"),
-    (LRN_KERNEL, "direct[i] / s;", "direct[i];", "beta for beta + 1"),
-    (LRN_KERNEL, "direct[i] - 2 *", "direct[i] + 2 *", "sign of the gradient through s"),
-    (LRN_KERNEL, "window_sum(xs, q, i, C)", "xs[i] * q[i]", "cross-terms dropped"),
+    (LRN_SHARED, "d <= N / 2", "d < N / 2", "window one map too short"),
+    (LRN_SHARED, "c + d >= 0 && ", "", "window reaches into the pixel before"),
+    (LRN_SHARED, " && c + d < C", "", "window reaches into the pixel after"),
+    (LRN_SHARED, "root * sqrt(root)", "root", "1/2 for 3/4"),
+    (LRN_SHARED, "direct[i] / s;", "direct[i];", "beta for beta + 1"),
+    (LRN_SHARED, "direct[i] - 2 *", "direct[i] + 2 *", "sign of the gradient through s"),
+    (LRN_SHARED, "window_sum(xs, q, i, C)", "xs[i] * q[i]", "cross-terms dropped"),
     (POOL_KERNEL, "b == b && !(a <= b)", "a > b", "a NaN is hidden"),
     (POOL_KERNEL, "!(a <= b)", "!(a < b)", "wrong tie: the last maximum"),
     (POOL_KERNEL, "u * KW + v;", "u * KH + v;", "place: KH for KW"),
@@ -213,8 +223,54 @@ MUTATIONS = [  # (file, old, new, what it breaks)
         "* W + w - left) * C + c] =",
         "col2im: all into the first group",
     ),
-    (CONV_KERNEL, "int c = i % CG + first;", "int c = i % CG;", "the first group's bias for each"),
-    (CONV_KERNEL, " + ACC(bias.at[e])", "", "bias left out"),
+    (BIAS_KERNEL, "int c = i % CG + first;", "int c = i % CG;", "the first group's bias for each"),
+    (BIAS_KERNEL, " + ACC(bias.at[e])", "", "bias left out"),
+    (BIAS_KERNEL, "RELU && sum <= 0", "sum <= 0", "a ReLU where there is none"),
+    (BIAS_KERNEL, "RELU && sum <= 0", "false", "no ReLU"),
+    (BIAS_KERNEL, "RELU && sum <= 0 ? ACC(0) : sum", "RELU && !(sum > 0) ? ACC(0) : sum", "a NaN is hidden"),
+    (BIAS_KERNEL, "ACC(outputs.at[e]) > 0", "ACC(outputs.at[e]) >= 0", "gradient passes where y is 0"),
+    (BIAS_KERNEL, "sum[e] += passed", "sum[e] = passed", "db: = for +="),
+    (BIAS_KERNEL, "other < lanes; other++", "other < 1; other++", "db of the first lane alone"),
+    (BIAS_KERNEL, "line += lanes)", "line += lanes + lanes)", "every other pixel left out"),
+    (BIAS_KERNEL, "blockIdx.y * width + ", "", "the first channels for all"),
+    (
+        BIAS_KERNEL,
+        "(g * count + line) * CG + c] =",
+        "(g * count + line) * CG + g] =",
+        "the product's gradient in the wrong place",
+    ),
+    (LRN_POOL_KERNEL, "largest == largest && !(candidate <= largest)", "candidate > largest", "a NaN is hidden"),
+    (LRN_POOL_KERNEL, "!(candidate <= largest)", "!(candidate < largest)", "wrong tie: the last maximum"),
+    (LRN_POOL_KERNEL, "u * KW + v;", "u * KH + v;", "place: KH for KW"),
+    (LRN_POOL_KERNEL, "i / C * SW * C", "i / C * C", "windows one pixel apart"),
+    (LRN_POOL_KERNEL, "oh * SH) * W", "oh * SW) * W", "strides of the two axes swapped"),
+    (LRN_POOL_KERNEL, "+ left * SW) * all + first", "+ left * SW) * all", "the first group for each"),
+    (LRN_POOL_KERNEL, "xs[i] * power(", "power(", "the factor for the normalised number"),
+    (LRN_POOL_KERNEL, "(windows - 1) * SW + KW", "windows * SW", "a tile too narrow"),
+    (LRN_POOL_KERNEL, "(h - KH) / SH + 1", "(h - KH) / SH + 2", "a window that covers the pixel is left out"),
+    (LRN_POOL_KERNEL, "w - ow * SW)", "w - ow * SH)", "backward: strides of the two axes swapped"),
+    (LRN_POOL_KERNEL, "sum += ACC(dy", "sum = ACC(dy", "= for +="),
+    (LRN_POOL_KERNEL, "(from + i) / all", "i / all", "the first pixels of the row for each tile"),
+    (DROPOUT_KERNEL, "(z ^ (z >> 31)) >= least", "z >= least", "SplitMix64: the last shift left out"),
+    (DROPOUT_KERNEL, "(i + 1) *", "i *", "SplitMix64: counter off by one"),
+    (DROPOUT_KERNEL, "z >> 27", "z >> 28", "SplitMix64: a shift off by one"),
+    (UPDATE_KERNEL, "decay * w[i] + ", "", "no weight decay"),
+    (UPDATE_KERNEL, "momentum * v[i] - ", "-", "no momentum"),
+    (UPDATE_KERNEL, "- rate * (", "+ rate * (", "uphill"),
+    (UPDATE_KERNEL, "w[i] += step", "w[i] = step", "= for +="),
+    (UPDATE_KERNEL, "v[i] = step", "v[i] += step", "+= for ="),
+    (PREPROCESS_KERNEL, "mirrored ? size - 1 - column : column", "column", "nothing mirrored"),
+    (PREPROCESS_KERNEL, "size - 1 - column", "size - column", "mirrored a pixel off"),
+    (PREPROCESS_KERNEL, "bgr ? 2 - i % 3 : i % 3", "i % 3", "BGR left out"),
+    (PREPROCESS_KERNEL, "central ? ", "!central ? ", "the mean's place: the other"),
+    (PREPROCESS_KERNEL, "+ noise[3 * p + channel]", "", "no noise"),
+    (
+        PREPROCESS_KERNEL,
+        "places[4 * p + 1], left = places[4 * p + 2]",
+        "places[4 * p + 2], left = places[4 * p + 1]",
+        "top and left swapped",
+    ),
+    (PREPROCESS_KERNEL, "channel == 1 ? green : blue", "channel == 1 ? blue : green", "factors of two colours swapped"),
     (SOFTMAX_KERNEL, "exp(ACC(row[m]) - largest)", "exp(ACC(row[m]))", "no maximum subtracted"),
     (SOFTMAX_KERNEL, "other < THREADS", "other < THREADS / 2", "half of the threads' sums"),
     (SOFTMAX_KERNEL, "other < 16", "other < 15", "the last part left out"),
@@ -325,7 +381,11 @@ MUTATIONS = [  # (file, old, new, what it breaks)
 
 
 def own_tests(file):
-    return f"tests/ops/test_{Path(file).stem}.py"
+    """The test files that a source is to be caught by: those that mirror it, and of a kernel that of all kernels too."""
+    name = f"test_{Path(file).stem}.py"
+    mine = [f"tests/ops/{name}"]
+    mine += [f"tests/kernels/{name}", "tests/kernels/test_parity.py"] if "/kernels/" in file else []
+    return [path for path in mine if (ROOT / path).exists()]
 
 
 def mutated(file, old, new):
@@ -364,7 +424,7 @@ def catcher(row):
     with tempfile.TemporaryDirectory() as folder:
         copy_project(Path(folder))
         (Path(folder) / file).write_text(mutated(file, old, new), encoding="utf-8")
-        finished = run_tests(Path(folder), [own_tests(file)])
+        finished = run_tests(Path(folder), own_tests(file))
     failed = re.search(r"^FAILED \S+::(\w+)", finished.stdout, re.MULTILINE)
     if finished.returncode == 1 and failed:
         return failed[1]
@@ -377,7 +437,7 @@ def check_unbroken():
     """What fails without any mutation proves nothing about one."""
     with tempfile.TemporaryDirectory() as folder:
         copy_project(Path(folder))
-        finished = run_tests(Path(folder), sorted({own_tests(file) for file, *_ in MUTATIONS}))
+        finished = run_tests(Path(folder), sorted({path for file, *_ in MUTATIONS for path in own_tests(file)}))
     if finished.returncode != 0:
         raise RuntimeError(f"the tests fail without any mutation\n{finished.stdout}{finished.stderr}")
 

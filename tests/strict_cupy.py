@@ -18,7 +18,7 @@ What is allowed and has its price is noted:
   indexing by a boolean array), for each of which the host waits;
 - `waits`, names: other functions for which the host waits (all that sorts, as Thrust does, or counts results);
 - `unordered`, names: functions that add by atomics, in an order that timing decides;
-- `launches`, names: whatever is work for the device, so that more work for more images shows.
+- `launches`, names: whatever is work for the device, kernels too, so that more work for more images shows.
 
 To make cupy_names.txt anew, in an environment of its own (importing CuPy needs no GPU):
 
@@ -57,8 +57,8 @@ WAITING = set(
 UNORDERED = {"add.at", "subtract.at", "bincount", "histogram"}
 PRODUCTS = {"matmul", "dot"}
 VIEWS = set(
-    "asarray broadcast_to empty empty_like expand_dims moveaxis ravel reshape rollaxis sliding_window_view split "
-    "squeeze swapaxes transpose view".split()
+    "asarray broadcast_to empty empty_like expand_dims moveaxis ravel reshape result_type rollaxis sliding_window_view "
+    "split squeeze swapaxes transpose view".split()
 )
 
 
@@ -164,6 +164,11 @@ class Array:
     T, real, imag = (
         property(lambda self, name=name: Array(self.xp, getattr(self.a, name))) for name in ("T", "real", "imag")
     )
+
+    @property
+    def data(self):
+        """Where it lies: `ptr`, its address."""
+        return SimpleNamespace(ptr=self.a.ctypes.data)
 
     def __array_namespace__(self, *, api_version=None):
         return self.xp

@@ -24,7 +24,7 @@ ops -> check
 optim -> check
 data -> check
 evaluate -> check
-ops -> kernels
+layers -> kernels
 optim -> kernels
 data.augment -> kernels
 network -> parallel -> evaluate -> train
@@ -35,6 +35,7 @@ checkpoint -> parallel
 recipes -> parallel
 network -> health -> train
 network -> memory -> train
+kernels -> memory
 ops -> precision -> memory
 data -> figures -> train
 network -> figures

@@ -36,6 +36,25 @@ def test_momentum_and_decay_of_section_5():
     assert Rates(0.01, 0.02) == Rates(0.01, 0.02, momentum=0.9, decay=0.0005, bias_decay=0.0005)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_scaled_loss_is_divided_out_to_the_bit(dtype):
+    """And small gradients of float16 are not lost by that: the smallest of these is 2^-14 / 2^20."""
+    results, rng = [], np.random.default_rng(0)
+    weights, gradients = rng.standard_normal((7, 5)), np.exp2(rng.integers(-14, 0, (7, 5)))
+    scaled, scale = gradients.astype(dtype), 2.0**20
+    for g, loss_scale in (scaled, scale), (np.float32(gradients / scale), 1.0):
+        w, v = {"a.W": weights.astype("float32")}, {"a.W": np.ones((7, 5), "float32")}
+        optim.update(w, v, {"a.W": g}, Rates(0.1, 99.0, decay=0.3, loss_scale=loss_scale))
+        results.append((w["a.W"].dtype, w["a.W"].tobytes(), v["a.W"].tobytes()))
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("own, expected", [({}, 0.1), ({"a": 0.4}, 0.4), ({"a": None}, None)])
+def test_every_rate_is_divided_by_the_loss_scale(own, expected):
+    rates = Rates(0.1, 0.2, decay=0.5, layers=own, loss_scale=4.0)
+    assert rates.of("a.W", np.zeros((1, 1))) == (expected and expected / 4, 2.0)
+
+
 def two_layers(value):
     return {name: np.full((2,) * axes, value) for name, axes in [("a.W", 2), ("a.b", 1), ("b.W", 2), ("b.b", 1)]}
 

@@ -6,10 +6,11 @@ import pytest
 from minialex import network, optim, precision, train
 from minialex.backend import to_numpy
 from minialex.evaluate import evaluate
-from minialex.kernels import fused
+from minialex.kernels import fuse, fused
 from minialex.layers import LRN, BatchNorm, Conv, Dropout, Flatten, Linear, MapNorm, MaxPool, ReLU, Tanh
-from minialex.ops import fast, reference
-from minialex.precision import GROWTH, PRECISIONS, LossScale, cast, mixed, total, unscale
+from minialex.ops import Pair, fast, reference
+from minialex.ops.windows import col2im
+from minialex.precision import GROWTH, PRECISIONS, LossScale, cast, mixed, total
 from minialex.rng import DROPOUT, INIT, generator
 from tests.emulation.raw_module import missing
 from tests.ops.checks import as_tuple
@@ -86,9 +87,10 @@ def test_a_device_that_multiplies_in_float16_follows_numpy():
 
 
 @pytest.mark.skipif(bool(missing()), reason=str(missing()))
-def test_ten_steps_on_kernels_follow_float32():
+@pytest.mark.parametrize("rewrite", [tuple, fuse], ids=["layer by layer", "two in one"])
+def test_ten_steps_on_kernels_follow_float32(rewrite):
     params, _, losses, began = trained(NET, "float32", 10, rate=0.001)
-    params_, _, losses_, _ = trained(NET, "float16", 10, rate=0.001, scale=2.0**12, xp=StandIn(), ops=fused)
+    params_, _, losses_, _ = trained(rewrite(NET), "float16", 10, rate=0.001, scale=2.0**12, xp=StandIn(), ops=fused)
     np.testing.assert_allclose(losses_, losses, rtol=5e-4)
     wanted, got = change(params, began), change(params_, began)
     assert np.linalg.norm(got - wanted) < 0.03 * np.linalg.norm(wanted)
@@ -136,16 +138,23 @@ def test_the_precisions():
     assert PRECISIONS["mixed"] == precision.Precision("float32", "float16")
 
 
-def test_casting_and_unscaling():
+def test_casting():
     params = {"a.W": np.float32([[1, 2.0001], [3e-9, 4]]), "a.b": np.float32([5])}
     assert all(cast(params, "float32")[name] is value for name, value in params.items())
     assert cast(params, "float16")["a.W"].dtype == "float16" and params["a.W"].dtype == "float32"
-    grads = {"a.W": np.float16([[2**-14, 1], [60000, -1]]), "a.b": np.float32([3])}
-    assert unscale(grads, 1.0, params) is grads
-    small = unscale(grads, 2.0**16, params)
-    assert {value.dtype.name for value in small.values()} == {"float32"}
-    assert small["a.W"][0, 0] == 2.0**-30, "it would be 0 in float16"
-    assert small["a.b"][0] == 3 * 2.0**-16
+
+
+def test_a_steps_gradients_are_updated_with_as_they_are():
+    """In float16, of the scaled loss: the array that is updated with is the one that the backward pass made."""
+    xp, seen = StandIn(), []
+    params, state = network.init(NET, SHAPE, generator(0, INIT), xp=xp)
+    x, t = (xp.asarray(array) for array in stripes(0))
+    how = {"rates": optim.Rates(0.01, 0.01), "rng": generator(0, DROPOUT), "scale": 2.0**12}
+    how |= {"ops": mixed(reference, xp), "check": lambda loss, logits, grads: seen.append(grads) or True}
+    how |= {"update": lambda params, velocity, grads, rates: seen.append((grads, rates.loss_scale))}
+    train.step(NET, params, optim.init_velocity(params), state, x.astype("float16"), t, **how)
+    made, (used, scale) = seen
+    assert used is made and scale == 2.0**12 and used["fc3.W"].dtype == "float16"
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")
@@ -158,6 +167,26 @@ def test_the_total_is_finite_where_all_are():
         assert not np.isfinite(total(worse))
     worse["a.W"][0, 0] = np.inf  # beside -inf: their sum is no number
     assert not np.isfinite(total(worse))
+
+
+@pytest.mark.parametrize("name, shapes", [("conv", [(40, 9, 9, 1), (1, 1, 1, 2)]), ("linear", [(900, 1), (1, 2)])])
+def test_a_device_adds_up_biases_beyond_float16(name, shapes):
+    """900 gradients of 100, and more, are above 65,504."""
+    xp = StandIn()
+    x, W, b = (xp.full(shape, 1 / 64, "float16") for shape in (*shapes, (2,)))
+    pair = getattr(mixed(reference, xp), name)
+    y, cache = pair.forward(x, W, b)
+    dx, dW, db = pair.backward(xp.full(y.shape, 100, "float16"), cache)
+    assert db.dtype == "float32" and db.get().tolist() == [100 * x.size] * 2
+    assert dx.dtype == dW.dtype == "float16" and bool(xp.isfinite(dW).all())
+
+
+def test_a_device_adds_up_windows_in_float32():
+    """Each of 25 windows adds 1 to 2048, where float16 counts by twos."""
+    rows = np.ones((25, 25), "float16")
+    rows[0, -1] = 2048  # the pixel that all 5x5 windows share, in the first of them
+    dx = col2im(StandIn().asarray(rows), (1, 9, 9, 1), (5, 5), 1, 0)
+    assert dx.dtype == "float16" and dx.get()[0, 4, 4, 0] == 2048 + 24
 
 
 # The pairs of the table for mixed precision.
@@ -188,7 +217,9 @@ def exact(value):
 
 
 def test_every_pair_is_here():
-    assert {pair for pair, _, _ in CASES.values()} == set(vars(reference)) - {"dropout_mask"}
+    assert {pair for pair, _, _ in CASES.values()} == {
+        name for name, pair in vars(reference).items() if isinstance(pair, Pair)
+    }
 
 
 @pytest.mark.parametrize("name, arrays, kwargs", CASES.values(), ids=CASES.keys())

@@ -12,7 +12,7 @@ from minialex.data import batches
 from minialex.data.augment import Augmentation
 from minialex.data.packed import Packed
 from minialex.data.preprocess import Preprocessing
-from minialex.evaluate import evaluate
+from minialex.evaluate import evaluate, probabilities
 from minialex.kernels import fused
 from minialex.ops import Pair, reference
 from minialex.recipes import RECIPES
@@ -312,6 +312,19 @@ def test_a_validation_waits_for_the_device_once(xp, packed, tmp_path):
     assert len(three) == 3 and costs(xp)[before:] == [(3,)], "loss, top-1 and top-5, together"
 
 
+def test_probabilities_wait_for_the_device_once_a_batch(xp):
+    net = alexnet.build("owt", classes=3, width=1 / 16)
+    x, t = normal(2, *net.input_shape).astype("float32"), np.array([2, 0])
+    results = []
+    for module in np, xp:
+        params, state = network.init(net.layers, net.input_shape, generator(0, INIT), xp=module)
+        batch, before = (on(module, x), on(module, t)), len(costs(module))
+        results.append(probabilities(net.layers, params, state, [batch, batch]))
+        assert costs(module)[before:] == ([] if module is np else [(2, 4)] * 2), "both with their labels"
+    for ours, numpys in zip(*results, strict=True):
+        np.testing.assert_array_equal(ours, numpys, strict=True)
+
+
 def training_batch(xp, packed, batch):
     """The first batch of so many, with all that varies images."""
     augmentation = Augmentation(color="stdev", divisor=1.1)
@@ -343,13 +356,13 @@ def test_an_update_is_a_few_launches_for_each_parameter(xp):
     assert len(xp.launches) - before <= 1 + 6 * len(params)
 
 
-@pytest.mark.parametrize("ops", [reference, fused], ids=["reference", "fused"])
-def test_so_does_one_in_mixed_precision_whether_it_fits_or_not(xp, packed, tmp_path, ops):
+@pytest.mark.parametrize("ops, rewrite", [(reference, tuple), (fused, kernels.fuse)], ids=["reference", "fused"])
+def test_so_does_one_in_mixed_precision_whether_it_fits_or_not(xp, packed, tmp_path, ops, rewrite):
     if ops is fused and missing():
         pytest.skip(missing())
     config = train.Config("noise", "paper", 1 / 16, packed.classes, RECIPES["small"], dtype="mixed")
     snapshot = train.start(config, packed, xp=xp)
-    trainer = train.Trainer(config, packed, snapshot, config.network().layers, tmp_path, xp, ops)
+    trainer = train.Trainer(config, packed, snapshot, rewrite(config.network().layers), tmp_path, xp, ops)
     x, t = xp.asarray(normal(2, 224, 224, 3).astype("float16")), xp.asarray(np.array([2, 0]))
     for factor in (2.0**10, 2.0**30):
         snapshot.loss_scale = {"factor": factor, "good": 0}
@@ -383,14 +396,15 @@ def test_a_run_and_its_resume_give_the_records_of_numpy(xp, packed, tmp_path):
 
 
 def test_a_run_on_our_kernels_follows_numpy(xp, packed, tmp_path):
-    """With the table `fused` and the kernels beside it, emulated: the whole way from bytes to a trained network."""
+    """With the table `fused`, its layers and the kernels beside it, emulated: from bytes to a trained network."""
     config = train.Config("noise", "paper", 1 / 16, packed.classes, replace(RECIPES["small"], batch=4, epochs=1))
     own = {"ops": kernels.fused, "update": kernels.update, "preprocess": kernels.preprocess}
     records = []
     for module, how in ((np, {}), (xp, own)):
-        snapshot = train.start(config, packed, xp=module)
+        snapshot, layers = train.start(config, packed, xp=module), config.network().layers
+        layers = kernels.fuse(layers) if how else layers
         folder = tmp_path / module.__name__
-        record = train.Trainer(config, packed, snapshot, config.network().layers, folder, module, **how).run()
+        record = train.Trainer(config, packed, snapshot, layers, folder, module, **how).run()
         records.append([record[key] for key in ("loss", "val_loss", "val_top1")])
     np.testing.assert_allclose(records[1], records[0], rtol=1e-5)
 

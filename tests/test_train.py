@@ -157,18 +157,17 @@ def test_a_crash_loses_what_came_after_the_last_checkpoint_and_nothing_else(
     assert_same(newest(tmp_path), newest(whole))
 
 
-@pytest.mark.parametrize("place, at", [("unscale", 3), ("unscale", 9), ("unscale", 12), ("forward", 9)])
+@pytest.mark.parametrize("place, at", [*[("update_state", at) for at in (3, 9, 12)], ("forward", 9)])
 def test_where_memory_runs_out_the_run_is_saved_and_goes_on(packed, whole, tmp_path, monkeypatch, place, at):
-    """In a step of the first epoch, the first step of the second, one within it, and a validation."""
-    module = train if place == "unscale" else train.network  # the last thing before the update
-    plain, count, config = getattr(module, place), iter(range(1, 1000)), config_of(packed, epochs=2)
+    """In a step of the first epoch, just before its update; the first of the second, one within it; a validation."""
+    plain, count, config = getattr(train.network, place), iter(range(1, 1000)), config_of(packed, epochs=2)
 
     def full(*args, **kwargs):
         if next(count) == at:
             raise MemoryError("Out of memory allocating 1,000 bytes")
         return plain(*args, **kwargs)
 
-    monkeypatch.setattr(module, place, full)
+    monkeypatch.setattr(train.network, place, full)
     with pytest.raises(RunError) as told:
         trainer(packed, tmp_path, config).run()
     saved = checkpoint.latest(tmp_path / "checkpoints")
@@ -538,9 +537,9 @@ def test_the_step_that_is_measured_is_the_next(packed, tmp_path, monkeypatch, lo
     seen, done = [], []
     plain, plain_step = train.health.measure, train.step
 
-    def measure(layers, params, velocity, state, x, t, rates):
+    def measure(layers, params, velocity, state, x, t, rates, **how):
         seen.append((len(done), params["fc8.b"].copy(), x.copy(), t.copy(), rates))
-        return plain(layers, params, velocity, state, x, t, rates)
+        return plain(layers, params, velocity, state, x, t, rates, **how)
 
     def step(layers, params, velocity, state, x, t, **options):
         done.append((params["fc8.b"].copy(), x.copy(), t.copy(), options["rates"]))
@@ -553,6 +552,19 @@ def test_the_step_that_is_measured_is_the_next(packed, tmp_path, monkeypatch, lo
     for number, *arrays, rates in seen:
         assert all((mine == its).all() for mine, its in zip(arrays, done[number][:3], strict=True))
         assert rates == done[number][3]
+
+
+@pytest.mark.parametrize("dtype, looked_at", [("float32", 5), ("mixed", 3)])
+def test_a_look_takes_no_more_memory_than_a_step(packed, tmp_path, monkeypatch, dtype, looked_at):
+    """It computes in float32, with the step's pairs: on half of the images of a step in float16."""
+    run, seen = trainer(packed, tmp_path, replace(config_of(packed), dtype=dtype)), []
+    monkeypatch.setattr(train.health, "measure", lambda *args, ops: seen.append((*args, ops)))
+    monkeypatch.setattr(train.health, "report", lambda *_: "")
+    x, t = next(run._training_batches())
+    run._report(x, t)
+    *_, shown, labels, _, ops = seen[0]
+    assert ops is run.ops and shown.dtype == "float32" and len(shown) == len(labels) == looked_at
+    assert shown.nbytes < 1.25 * x.nbytes and (shown == x[:looked_at]).all()
 
 
 def test_a_resumed_run_looks_again_only_where_it_comes_by(packed, tmp_path, looks, after_step, capsys):

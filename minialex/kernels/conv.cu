@@ -1,4 +1,4 @@
-// Convolution (sections 3.2 and 3.5), the twin of minialex/ops/conv.py: all but its matrix products.
+// Convolution (sections 3.2 and 3.5), the twin of minialex/ops/conv.py: all but its matrix products and its bias.
 //
 // What limits these kernels is memory: they copy and add, no more. im2col and col2im move the rows, which have KH KW
 // times as many numbers as the images, and each number of the rows once: im2col writes it, col2im reads it. So a
@@ -55,18 +55,4 @@ extern "C" __global__ void conv_col2im(const T *rows, T *dx, int H, int W, int C
     for (int e = 0; e < V; e++)
         total.at[e] = T(sum[e]);
     ((Values *)dx)[((long long)blockIdx.x * W + w - left) * C + first + c] = total;
-}
-
-// y = product + b, for the maps of a group: product is (count, CG), y and b have C maps, of which these are from
-// `first` on. This puts the groups side by side too, at no cost.
-extern "C" __global__ void conv_bias(const T *product, const T *b, T *y, long long count, int C, int CG, int first)
-{
-    long long i = (long long)blockIdx.x * THREADS + threadIdx.x;
-    if (i >= count * CG)
-        return;
-    int c = i % CG + first;
-    Values values = ((const Values *)product)[i], bias = ((const Values *)b)[c];
-    for (int e = 0; e < V; e++)
-        values.at[e] = T(ACC(values.at[e]) + ACC(bias.at[e]));
-    ((Values *)y)[i / CG * C + c] = values;
 }

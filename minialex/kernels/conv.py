@@ -1,8 +1,9 @@
-"""Convolution (sections 3.2 and 3.5): products of whole batches between the kernels of conv.cu, the twin of
-minialex/ops/conv.py.
+"""Convolution (sections 3.2 and 3.5): products of whole batches between the kernels of conv.cu and bias.cu, the twin of
+minialex/ops/conv.py; and the same with the ReLU behind it (section 3.1).
 """
 
 from minialex.backend import xp_of
+from minialex.kernels.bias import add_bias, gradients
 from minialex.kernels.launch import THREADS, launch, sums_type, vector
 from minialex.ops.conv import check
 from minialex.ops.windows import output_size, pad_pairs, pair
@@ -12,6 +13,33 @@ ROWS = 2**30  # bytes of im2col's rows at once, at most: what a large batch need
 
 def conv_forward(x, W, b, *, stride=1, pad=0, groups=1):
     """Convolution (sections 3.2 and 3.5): see ops.conv.conv_forward."""
+    return _forward(x, W, b, stride, pad, groups, relu=False)
+
+
+def conv_backward(dy, cache, *, need_dx=True):
+    """Gradients of the convolution: see ops.conv.conv_backward. dy (N,OH,OW,OC) -> dx (or None), dW, db.
+
+    db is float32 for float16, as a sum of so many may pass the end of float16.
+    """
+    dy, groups = xp_of(dy).ascontiguousarray(dy), cache[3]
+    db = dy.sum(axis=(1, 2), dtype=sums_type(dy.dtype)).sum(axis=0)  # image by image: many sums at a time
+    return *_backward(_split(dy.reshape(-1, dy.shape[3]), groups), cache, need_dx), db
+
+
+def conv_relu_forward(x, W, b, *, stride=1, pad=0, groups=1):
+    """Convolution and the ReLU behind it (3.1), which is done on the way from the products to y."""
+    y, cache = _forward(x, W, b, stride, pad, groups, relu=True)
+    return y, (y, cache)
+
+
+def conv_relu_backward(dy, cache, *, need_dx=True):
+    """Gradients of the convolution and the ReLU behind it. dy (N,OH,OW,OC) -> dx (or None), dW, db."""
+    y, cache = cache
+    dys, db = gradients(dy, y, groups=cache[3])
+    return *_backward(dys, cache, need_dx), db
+
+
+def _forward(x, W, b, stride, pad, groups, relu):
     check(x, W, b, stride, pad, groups)
     xp = xp_of(x)
     x, b = xp.ascontiguousarray(x), xp.ascontiguousarray(b)
@@ -20,29 +48,25 @@ def conv_forward(x, W, b, *, stride=1, pad=0, groups=1):
     y = xp.empty((len(x), *sizes[2:4], len(b)), x.dtype)
     for part in _parts(x, W, sizes):
         for g, Wg in enumerate(weights):
-            _add_bias(_im2col(x[part], sizes, groups, g) @ Wg, b, y[part], g)
+            add_bias(_im2col(x[part], sizes, groups, g) @ Wg, b, y[part], g, relu=relu)
     return y, (x, W, sizes, groups)
 
 
-def conv_backward(dy, cache, *, need_dx=True):
-    """Gradients of the convolution: see ops.conv.conv_backward. dy (N,OH,OW,OC) -> dx (or None), dW, db.
-
-    db is float32 for float16, as a sum of so many may pass the end of float16.
-    """
+def _backward(dys, cache, need_dx):
+    """dx (or None) and dW, from the gradient of each group's product, (N*OH*OW, OC/groups)."""
     x, W, sizes, groups = cache
-    xp, OC = xp_of(dy, x), W.shape[3]
-    dy = xp.ascontiguousarray(dy)
+    xp = xp_of(x)
     dx = xp.empty(x.shape, x.dtype) if need_dx else None
-    weights = _split(W.reshape(-1, OC), groups)
+    weights = _split(W.reshape(-1, W.shape[3]), groups)
     dW = [xp.zeros(Wg.shape, sums_type(W.dtype)) for Wg in weights]
+    pixels = sizes[2] * sizes[3]
     for part in _parts(x, W, sizes):
-        for g, dyg in enumerate(_split(dy[part].reshape(-1, OC), groups)):
+        for g in range(groups):
+            dyg = dys[g][part.start * pixels : part.stop * pixels]
             dW[g] += _im2col(x[part], sizes, groups, g).T @ dyg  # the rows are let go before others are made
             if need_dx:
                 _col2im(dyg @ weights[g].T, dx[part], sizes, groups, g)
-    dW = xp.concatenate(dW, axis=1).reshape(W.shape).astype(W.dtype, copy=False)
-    db = dy.sum(axis=(1, 2), dtype=sums_type(dy.dtype)).sum(axis=0)  # image by image: many sums at a time
-    return dx, dW, db
+    return dx, xp.concatenate(dW, axis=1).reshape(W.shape).astype(W.dtype, copy=False)
 
 
 def _sizes(x_shape, W_shape, stride, pad):
@@ -83,16 +107,8 @@ def _col2im(rows, dx, sizes, groups, g):
 
 def _launch(name, lines, places, arrays, sizes, C, groups, g):
     """A block for each piece of each line, which has `places` of C/groups channels, V of them to a thread."""
-    V = vector(C // groups, arrays[0].dtype)
+    V = vector(C // groups, *arrays)
     H, W, *rest = sizes
     CG = C // groups // V
     launch("conv", name, (lines, -(-places * CG // THREADS)), (*arrays, H, W, C // V, *rest, CG, g * CG), V=V)
 
-
-def _add_bias(product, b, y, g):
-    """Write the maps of group g of y (N,OH,OW,OC)."""
-    count, maps = product.shape
-    V = vector(maps, y.dtype)
-    CG = maps // V
-    blocks = -(-product.size // (V * THREADS))
-    launch("conv", "conv_bias", blocks, (product, b, y, xp_of(y).int64(count), len(b) // V, CG, g * CG), V=V)

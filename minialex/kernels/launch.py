@@ -1,5 +1,6 @@
 """From a .cu file beside this one to a kernel that runs, compiled when it is first wanted and for the type wanted."""
 
+import re
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -7,7 +8,9 @@ from types import ModuleType
 from minialex.backend import xp_of
 
 FOLDER = Path(__file__).parent
+INCLUDE = re.compile(r'^#include "(\w+\.cuh)"$', re.MULTILINE)
 THREADS = 256  # in a block of every kernel, where they know it as a constant
+VECTOR = 16  # bytes that a thread can fetch at once, from a multiple of as many
 OPTIONS = ("--std=c++17",)
 # What arrays of a type hold, and what their sums are kept in.
 TYPES = {
@@ -33,10 +36,13 @@ def launch(file: str, kernel: str, grid, args: tuple, **constants: int) -> None:
         function(grid, (THREADS,), tuple(_argument(xp, value, dtype) for value in args))
 
 
-def vector(channels: int, dtype) -> int:
-    """How many neighbouring channels make the 16 bytes that a thread fetches at once; 1 where they do not divide."""
-    count = 16 // dtype.itemsize
-    return count if channels % count == 0 else 1
+def vector(channels: int, *arrays) -> int:
+    """How many neighbouring channels make the 16 bytes that a thread fetches at once.
+
+    It is 1 where they do not divide the channels, or where one of the arrays, a view, does not begin at such 16 bytes.
+    """
+    count = VECTOR // arrays[0].dtype.itemsize
+    return count if channels % count == 0 and all(array.data.ptr % VECTOR == 0 for array in arrays) else 1
 
 
 def sums_type(dtype) -> str:
@@ -45,15 +51,20 @@ def sums_type(dtype) -> str:
 
 
 def source(file: str, dtype: str, constants: dict[str, int]) -> str:
-    """`file`.cu for elements of `dtype`, behind the names that it leaves open.
+    """`file`.cu for elements of `dtype`, with what it includes from this folder, behind the names that it leaves open.
 
-    They are no macros of the compiler's options: a T or N would reach into NVIDIA's headers too.
+    It is all in one text, for CuPy, which keeps what it compiled, would not see that an included file has changed. The
+    names are no macros of the compiler's options: a T or N would reach into NVIDIA's headers too.
     """
     element, accumulator = TYPES[dtype]
     opening = ["#include <cuda_fp16.h>", f"typedef {element} T;", f"typedef {accumulator} ACC;"]
     opening += [f"constexpr int {name} = {value};" for name, value in {"THREADS": THREADS, **constants}.items()]
-    code = (FOLDER / f"{file}.cu").read_text(encoding="utf-8")
-    return "\n".join([*opening, f'#line 1 "{file}.cu"', code])
+    code = INCLUDE.sub(lambda found: _text(found[1]), _text(f"{file}.cu"))
+    return "\n".join([*opening, code])
+
+
+def _text(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
 
 
 def _argument(xp: ModuleType, value, dtype: str):

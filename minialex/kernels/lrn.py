@@ -5,7 +5,7 @@ from minialex.kernels.launch import launch
 from minialex.ops.checks import require
 from minialex.ops.lrn import check
 
-TILE = 1024  # numbers that a block takes into shared memory; lrn.cu has the same
+TILE = 1024  # numbers that a block takes into shared memory; lrn.cuh has the same
 
 
 def lrn_forward(x, *, n=5, k=2.0, alpha=1e-4, beta=0.75, groups=1):
@@ -13,10 +13,7 @@ def lrn_forward(x, *, n=5, k=2.0, alpha=1e-4, beta=0.75, groups=1):
 
     Raises ValueError also for a group of more than 1024 channels, which no block can hold.
     """
-    check(x, n, k, groups)
-    C = x.shape[3] // groups
-    require(C <= TILE, f"lrn: {C} channels in a group, the kernel takes {TILE} at most")
-    constants = min(n, 2 * C - 1), C, float(k), float(alpha), float(beta)  # a wider window holds no more maps
+    constants = constants_of(x, n, k, alpha, beta, groups)
     x = xp_of(x).ascontiguousarray(x)
     y = xp_of(x).empty(x.shape, x.dtype)
     _launch("lrn_forward", (x, y), *constants)
@@ -30,6 +27,14 @@ def lrn_backward(dy, cache):
     dx = xp.empty(x.shape, x.dtype)
     _launch("lrn_backward", (xp.ascontiguousarray(dy), x, dx), *constants)
     return dx
+
+
+def constants_of(x, n, k, alpha, beta, groups):
+    """Maps in a window, maps in a group, k, alpha, beta: what every kernel of the normalisation takes."""
+    check(x, n, k, groups)
+    C = x.shape[3] // groups
+    require(C <= TILE, f"lrn: {C} channels in a group, the kernel takes {TILE} at most")
+    return min(n, 2 * C - 1), C, float(k), float(alpha), float(beta)  # a wider window holds no more maps
 
 
 def _launch(name, arrays, n, C, *factors):

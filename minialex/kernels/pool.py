@@ -8,13 +8,10 @@ from minialex.ops.windows import output_size, pair
 
 def max_pool_forward(x, *, kernel=3, stride=2):
     """Max pooling (section 3.4): see ops.pool.max_pool_forward."""
-    check(x, kernel)
-    N, H, W, C = x.shape
-    (KH, KW), (SH, SW) = pair(kernel), pair(stride)
-    OH, OW = output_size(H, KH, SH), output_size(W, KW, SW)
+    sizes = _, _, OH, OW, *_ = window_sizes(x, kernel, stride)
+    N, C = len(x), x.shape[3]
     xp, x = xp_of(x), xp_of(x).ascontiguousarray(x)
     y, place = xp.empty((N, OH, OW, C), x.dtype), xp.empty((N, OH, OW, C), xp.uint16)
-    sizes = H, W, OH, OW, KH, KW, SH, SW
     _launch("max_pool_forward", N * OH, OW, C, (x, y, place), sizes)
     return y, (place, x.shape, sizes)
 
@@ -28,9 +25,16 @@ def max_pool_backward(dy, cache):
     return dx
 
 
+def window_sizes(x, kernel, stride):
+    """H, W, OH, OW, KH, KW, SH, SW of windows over x (N,H,W,C); ValueError where they do not fit."""
+    check(x, kernel)
+    (H, W), (KH, KW), (SH, SW) = x.shape[1:3], pair(kernel), pair(stride)
+    return H, W, output_size(H, KH, SH), output_size(W, KW, SW), KH, KW, SH, SW
+
+
 def _launch(name, rows, pixels, C, arrays, sizes):
     """A block for each piece of each of the rows, which have `pixels` of C channels, V of them to a thread."""
-    V = vector(C, arrays[0].dtype)
+    V = vector(C, *arrays)
     H, W, *rest = sizes
     grid = rows, -(-pixels * C // (V * THREADS))
     launch("pool", name, grid, (*arrays, H, W, C // V, *rest), V=V)

@@ -9,7 +9,7 @@ from minialex.ops.checks import require
 
 
 def update(params: Mapping, velocity: Mapping, grads: Mapping, rates: optim.Rates) -> None:
-    """One step of section 5, IN PLACE: see optim.update. Gradients may be float16, beside float32 parameters.
+    """One step of section 5, IN PLACE: see optim.update. Gradients may be float16, of a scaled loss, beside float32.
 
     It is a launch for each parameter. All that could fail is done before the first of them.
     """

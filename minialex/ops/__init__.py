@@ -27,7 +27,8 @@ class Pair(NamedTuple):
 class Ops:
     """A table of pairs, and of what draws dropout's masks, for a device may do that in its own way.
 
-    A network runs on any table; `dataclasses.replace(reference, lrn=...)` makes another.
+    A network runs on any table; `dataclasses.replace(reference, lrn=...)` makes another. Pairs that do the work of two
+    are for kernels, which a table may have or not: see kernels/fuse.py.
     """
 
     conv: Pair
@@ -41,6 +42,9 @@ class Ops:
     batchnorm: Pair
     mapnorm: Pair
     dropout_mask: Callable
+    conv_relu: Pair | None = None
+    linear_relu: Pair | None = None
+    lrn_max_pool: Pair | None = None
 
 
 reference = Ops(

@@ -44,12 +44,13 @@ def conv_backward(dy, cache, *, need_dx=True):
     The rows are made again: kept, they would be the largest array of all. They and their gradient are as large, and
     never there at once.
 
-    dy (N,OH,OW,OC) -> dx (N,H,W,C), or None where need_dx is False; dW and db as W and b.
+    dy (N,OH,OW,OC) -> dx (N,H,W,C), or None where need_dx is False; dW and db as W and b, but db of float16 is float32.
     """
     x, W, stride, pad, groups = cache
     xp = xp_of(dy)
     KH, KW, Cg, OC = W.shape
-    db = dy.reshape(len(dy), -1, OC).sum(axis=1).sum(axis=0)  # image by image: short sums, and many at a time on a GPU
+    wide = xp.result_type(dy.dtype, xp.float32)  # the sum of so many may pass the end of float16
+    db = dy.reshape(len(dy), -1, OC).sum(axis=1, dtype=wide).sum(axis=0)  # image by image: many short sums for a GPU
     dy = dy.reshape(-1, OC)  # (N*OH*OW, OC)
     parts = (xp.split(array, groups, axis=-1) for array in (x, W, dy))
     dx, dW = [], []

@@ -59,6 +59,7 @@ def im2col(x, kernel, stride, pad):
 def col2im(cols, x_shape, kernel, stride, pad):
     """The transpose of im2col: each row is added back to the window that it was read from; overlaps sum.
 
+    They sum in float32 where cols is float16.
     cols (N*OH*OW, KH*KW*C) -> (N,H,W,C).
     """
     N, H, W, C = x_shape
@@ -66,8 +67,9 @@ def col2im(cols, x_shape, kernel, stride, pad):
     (top, bottom), (left, right) = pad_pairs(pad)
     OH, OW = output_size(H, KH, SH, top, bottom), output_size(W, KW, SW, left, right)
     cols = cols.reshape(N, OH, OW, KH, KW, C)
-    padded = xp_of(cols).zeros((N, top + H + bottom, left + W + right, C), cols.dtype)
+    xp = xp_of(cols)
+    padded = xp.zeros((N, top + H + bottom, left + W + right, C), xp.result_type(cols.dtype, xp.float32))
     for i in range(KH):
         for j in range(KW):  # all windows at once: within one (i, j) no two of them share a pixel
             padded[:, i : i + SH * OH : SH, j : j + SW * OW : SW] += cols[:, :, :, i, j]
-    return padded[:, top : top + H, left : left + W]
+    return padded[:, top : top + H, left : left + W].astype(cols.dtype, copy=False)

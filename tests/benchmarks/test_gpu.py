@@ -53,6 +53,7 @@ def small_cases(normal):
         "dropout": ("dropout", (normal(3, 8),), {"mask": normal(3, 8) > 0}),
         "softmax": ("softmax_cross_entropy", (normal(4, 9), np.arange(4)), {}),
         "batchnorm": ("batchnorm", (normal(4, 3, 3, 8), normal(8), normal(8)), {}),
+        "lrn, max_pool": ("lrn_max_pool", (normal(2, 7, 7, 16),), {"groups": 2, "alpha": 0.1}),
     }
 
 
@@ -63,9 +64,19 @@ def small_cases(normal):
 def test_pairs_agree_on_the_stand_in(modules, table, emulated):
     parity = modules.gpu_parity
     rows = list(parity.pairs(emulated, table, small_cases(parity.normal)))
-    assert [row[""] for row in rows] == [*small_cases(parity.normal), "dropout's masks", "crops"]
+    of_two = ["lrn, max_pool"]
+    named = [name for name in small_cases(parity.normal) if name not in of_two or table == "kernels"]
+    assert [row[""] for row in rows] == [*named, "dropout's masks", "crops"]
     assert not any(row.get("wrong") for row in rows)
     assert all(0 < row["float16"] < 1e-2 for row in rows if row[""] in ("conv", "linear", "lrn"))
+
+
+def test_a_pair_with_a_relu_is_compared_where_no_rounding_crosses_its_kink(modules, emulated):
+    parity = modules.gpu_parity
+    small = parity.unrounded((2, 5, 6, 8), (3, 3, 4, 16)), parity.unrounded((5, 300), (300, 40))
+    case = {"conv": ("conv_relu", small[0], {"groups": 2}), "linear": ("linear_relu", small[1], {})}
+    for row in list(parity.pairs(emulated, "kernels", case))[:2]:
+        assert "wrong" not in row and row["float16"] < 2e-3
 
 
 def test_every_pair_has_a_case(modules):
@@ -179,6 +190,14 @@ def test_the_layers_and_the_rest_make_up_the_step(quick):
     assert [row[""] for row in rows] == [*names, "fc4", "the rest", "step"]
     *parts, step = (row["TF32 forward ms"] + row["TF32 backward ms"] for row in rows)
     assert step > 0 and sum(parts) == pytest.approx(step)
+
+
+def test_on_kernels_the_rows_are_those_of_the_fused_layers(modules, monkeypatch, emulated):
+    monkeypatch.setattr(modules.gpu_speed, "STEPS", 1)
+    monkeypatch.setattr(modules.gpu_speed, "WARM", 1)
+    rows = list(modules.gpu_speed.layers(emulated, 2, "kernels", NET, ("TF32",)))
+    names = ["conv1", "LRNMaxPool 1", "conv2", "Flatten 2", "fc3", "Dropout 3", "fc4"]
+    assert [row[""] for row in rows] == [*names, "the rest", "step"]
 
 
 def test_each_layer_has_its_own_time(quick, monkeypatch):

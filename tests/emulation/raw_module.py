@@ -1,7 +1,8 @@
 """cupy.RawModule for the strict stand-in: g++ compiles the source against cuda_on_host.h, and launches are checked.
 
 A launch fails where CUDA's would, and where CUDA's would go wrong in silence: an argument that is not what the
-signature says, an array that is not contiguous, a grid or block past the limits. It runs twice, the threads first to
+signature says, an array that is not contiguous, or does not begin where a thread can fetch V numbers at once, a grid or
+block past the limits. It runs twice, the threads first to
 last and last to first; both must leave the same bits, or the result hangs on who comes first. What a kernel
 promises not to change (const) must not change.
 
@@ -27,6 +28,7 @@ MAX_GRID, MAX_BLOCK, MAX_THREADS = (2**31 - 1, 65535, 65535), (1024, 1024, 64), 
 MAX_SHARED = 48 * 1024  # bytes of static shared memory
 SANITIZE = ["-g1", "-fsanitize=address,alignment", "-fno-sanitize-recover=all", "-fsanitize-sections=shared"]
 SIGNATURE = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
+VECTORS = re.compile(r"constexpr int V = (?!1;)")  # a thread fetches 16 bytes at once
 TYPEDEF = re.compile(r"typedef ([\w ]+) (\w+);")
 TYPES = {
     "float": "float32",
@@ -58,14 +60,15 @@ class RawModule:
     def get_function(self, name):
         typedefs = {alias: kind for kind, alias in TYPEDEF.findall(self.code)}
         parameters = parse(dict(SIGNATURE.findall(self.code))[name], typedefs)
-        return RawKernel(self.xp, name, parameters, compiled(self.code, self.options))
+        alignment = 16 if VECTORS.search(self.code) else 1
+        return RawKernel(self.xp, name, parameters, compiled(self.code, self.options), alignment)
 
 
 class RawKernel:
     """A kernel that is called with (grid, block, args), as CuPy's is."""
 
-    def __init__(self, xp, name, parameters, library):
-        self.xp, self.name, self.parameters = xp, name, parameters
+    def __init__(self, xp, name, parameters, library, alignment):
+        self.xp, self.name, self.parameters, self.alignment = xp, name, parameters, alignment
         self.function = library[f"run_{name}"]
 
     def __call__(self, grid, block, args):
@@ -81,6 +84,7 @@ class RawKernel:
         for array, saved in zip(arrays, before, strict=True):
             array[...] = saved
         self.run(grid, block, args, reversed_=True)
+        self.xp.note(self.name)
         pointers = [parameter for parameter in self.parameters if parameter[2]]
         for array, one, old, (name, _, _, const) in zip(arrays, after, before, pointers, strict=True):
             self.require(array.tobytes() == one.tobytes(), f"{name} depends on the order of threads: no barrier")
@@ -108,6 +112,7 @@ class RawKernel:
         self.require(value.xp is self.xp, f"{name} is on another device")
         self.require(value.dtype == dtype, f"{name} is an array of {value.dtype}, the kernel takes {dtype}")
         self.require(value.flags.c_contiguous, f"{name} is not contiguous")
+        self.require(value.data.ptr % self.alignment == 0, f"{name} begins at no multiple of {self.alignment} bytes")
 
     def require(self, condition, message):
         if not condition:

@@ -21,6 +21,7 @@ from minialex.files import LOCK
 from minialex.optim import Steps
 from minialex.recipes import RECIPES
 from tests import photos
+from tests.emulation.raw_module import missing
 from tests.examples.conftest import ROOT, SMALL
 from tests.strict_cupy import StandIn
 
@@ -222,6 +223,20 @@ def test_tf32_is_off_unless_asked_for_and_is_said(config_for, call):
     assert both.plain()["kernels"] and introduction(both, packed, StandIn(), 1).endswith(
         "on CuPy with our kernels and TF32"
     )
+
+
+@pytest.mark.skipif(bool(missing()), reason=str(missing()))
+def test_a_run_on_our_kernels_is_that_on_array_code(data, call, tmp_path, monkeypatch):
+    """And two layers at a time are in one of them; the stand-in for CuPy emulates them."""
+    xp, results = StandIn(), []
+    main = call.mains["train_imagenet"].__globals__
+    monkeypatch.setitem(main, "get_backend", lambda name, tf32: xp if name == "cupy" else np)
+    for name, extra in ("plain", ()), ("own", ("--backend", "cupy", "--kernels")):
+        how = [*SMALL, "--variant", "paper", "--epochs", 1, *extra]
+        assert call("train_imagenet", "--data", data, "--out", tmp_path / name, *how) == 0
+        results.append([log(tmp_path / name)[0][key] for key in ("loss", "val_loss")])
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-5)
+    assert {"bias_backward", "lrn_max_pool_forward", "update", "preprocess"} <= set(xp.launches)
 
 
 def test_a_run_in_mixed_precision_is_resumed_evaluated_and_used(data, call, tmp_path, capsys):

@@ -122,6 +122,13 @@ def test_a_kernel_that_is_wrong(xp, kernel, name, message):
         kernel(name)((2,), (8,), (array,))
 
 
+def test_an_array_that_begins_where_no_thread_can_fetch_16_bytes(xp):
+    code, x = "constexpr int V = 4;\n" + SOURCE, xp.zeros(9, "float32")
+    kernel = xp.RawModule(code=code).get_function("spoils")
+    with pytest.raises(LaunchError, match="spoils: x begins at no multiple of 16 bytes"):
+        kernel((1,), (8,), (x[1:],))
+
+
 def test_shared_memory_holds_nothing_at_first(xp, kernel):
     y = xp.zeros(32, xp.float32)
     kernel("empty_shared")((3,), (32,), (y,))

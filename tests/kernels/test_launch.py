@@ -17,3 +17,9 @@ def test_a_kernel_is_compiled_once(xp):
     for _ in range(3):
         fused.lrn.forward(xp.zeros((1, 1, 2, 8), "float32"))
     assert made == [launch.source("lrn", "float32", {"N": 5})]
+
+
+def test_what_a_source_includes_from_the_folder_is_put_in():
+    """CuPy keeps what it compiled by its text alone."""
+    code = launch.source("lrn", "float32", {"N": 5})
+    assert '#include "' not in code and code.index("ACC window_sum(") < code.index("lrn_forward")
