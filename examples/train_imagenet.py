@@ -7,9 +7,9 @@ goes on, bit for bit as if nothing had happened.
 import argparse
 import itertools
 import math
-import os
 import sys
 import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,13 +17,14 @@ import numpy as np
 
 from minialex import alexnet, kernels, network, train
 from minialex.backend import get_backend
+from minialex.checkpoint import Snapshot
 from minialex.data.augment import COLORS
 from minialex.data.packed import Packed
 from minialex.data.prepare import open_data
 from minialex.errors import UserError, main_status
 from minialex.files import alone_in
 from minialex.optim import Steps
-from minialex.parallel import for_backend
+from minialex.parallel import ALONE, TEAMS, cores, for_backend, from_first, in_turn, on_ranks, team_of
 from minialex.precision import PRECISIONS
 from minialex.recipes import RECIPES, Recipe, recipe_for
 from minialex.threads import compute_threads
@@ -37,13 +38,34 @@ authors' released code, slows conv1 after 67 epochs and freezes it after 72.
 The run's config.json holds all that was used.
 """
 
+PARALLEL_HELP = """on several processors, GPUs or machines (pip install "minialex[mpi]"):
+  one machine, a rank a GPU  mpiexec -n 8 python examples/train_imagenet.py
+                               --parallel data --backend cupy --data DIR
+  machines listed in HOSTS   mpiexec -f HOSTS -n 32 ...          (MPICH), or
+                             mpiexec --hostfile HOSTS -n 32 ...  (Open MPI)
+  machines under SLURM       srun --kill-on-bad-exit=1 --nodes 4
+                               --ntasks-per-node 8 --gpus-per-node 8 python ...
+With --parallel data each rank has the network and a share of every batch,
+whose size --batch is; with towers two ranks have half of the kernels each, as
+in section 3.2. Each machine needs the data under the same path. The first rank
+alone reads and writes the run's folder; --resume takes any number of ranks.
+"""
+
 RESUME_HELP = """go on with the run in --out from its newest checkpoint; or, where that one is damaged, from the
 last good one"""
 
 
 def main(argv=None):
     args = arguments(argv)
-    if args.out:
+    if args.parallel:
+        return on_ranks(lambda ranks: run(args, ranks))
+    return run(args, None)
+
+
+def run(args, ranks) -> None:
+    """Train in this process alone, or as one of several ranks."""
+    first = not (ranks and ranks.rank)
+    if args.out and first:
         check_out(args.out, args.resume)  # before anything is prepared, which may take hours
     warnings.filterwarnings("ignore", "overflow|invalid value|divide by zero", RuntimeWarning)  # the loss tells
     xp = get_backend(args.backend, tf32=args.tf32)
@@ -51,16 +73,28 @@ def main(argv=None):
         raise UserError(
             "--kernels are for a GPU with CuPy: leave it out, or --backend cupy, which tells what is missing"
         )
-    packed = open_data(args.data, workers=args.workers)
+    team = team_of(args.parallel, ranks, xp) if ranks else ALONE
+    threads = args.threads or cores(ranks)
+
+    def prepared() -> Packed:
+        return open_data(args.data, workers=args.workers)
+
+    packed = in_turn(ranks, prepared) if ranks else prepared()
     packed = packed.first_classes(args.classes) if args.classes else packed
     config = configure(args, packed)
-    folder = args.out or new_folder(Path("runs"), f"{config.data}-{config.variant}")
-    with alone_in(folder), compute_threads(args.threads) as pool:
-        snapshot = first_snapshot(args, config, packed, folder, xp)
-        layers, ops = for_backend(config.network().layers, xp, pool)
+    folder = team.told(args.out or new_folder(Path("runs"), f"{config.data}-{config.variant}"))
+    with alone_in(folder) if first else nullcontext(), compute_threads(threads) as pool:
+        layers, ops = for_backend(team.layers(config.network().layers), xp, pool)
+
+        def begin() -> Snapshot:
+            return first_snapshot(args, config, packed, folder, xp)
+
+        snapshot = team.part(from_first(ranks, begin, xp)) if ranks else begin()
+        if snapshot.config != config.plain():
+            raise UserError("not every rank has the same images and options: give each the same command and data")
         layers, how = (kernels.fuse(layers), own_kernels()) if config.kernels else (layers, {"ops": ops})
-        print(f"{introduction(config, packed, xp, args.threads)}; everything goes to {folder}", flush=True)
-        record = train.Trainer(config, packed, snapshot, layers, folder, xp, **how).run()
+        print(f"{introduction(config, packed, xp, threads, args, team)}; everything goes to {folder}", flush=True)
+        record = train.Trainer(config, packed, snapshot, layers, folder, xp, team=team, **how).run()
     print(f"done: top-1 {record['val_top1']:.1%}, top-5 {record['val_top5']:.1%} on {len(packed.val):,} images")
     print(f"look at {folder / 'curves.png'} and {folder / 'conv1.png'}; checkpoints are in {folder / 'checkpoints'}")
 
@@ -69,7 +103,6 @@ def arguments(argv):
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=recipe_table(), formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    cores = os.cpu_count() or 1
     data = parser.add_argument_group("data")
     data.add_argument("--data", type=Path, metavar="DIR", help=DATA_HELP)
     data.add_argument("--classes", type=int, metavar="N", help="the first N classes of the data alone")
@@ -83,8 +116,9 @@ def arguments(argv):
     where.add_argument(
         "--backend", choices=("numpy", "cupy", "auto"), default="auto", help="auto: CuPy where a GPU works, else NumPy"
     )
-    where.add_argument("--workers", type=int, metavar="N", default=cores, help="processes that decode (%(default)s)")
-    where.add_argument("--threads", type=int, metavar="N", default=cores, help="threads that compute (%(default)s)")
+    where.add_argument("--workers", type=int, metavar="N", default=cores(), help="processes that decode (%(default)s)")
+    where.add_argument("--threads", type=int, metavar="N", help=f"threads that compute ({cores()}, shared by ranks)")
+    where.add_argument("--parallel", choices=TEAMS, help="on all ranks that mpiexec or srun starts; see below")
     where.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; without it, a new one in runs/")
     where.add_argument("--resume", choices=("newest", "last-good"), nargs="?", const="newest", help=RESUME_HELP)
     args = parser.parse_args(argv)
@@ -121,14 +155,14 @@ def add_training(parser) -> None:
 
 
 def recipe_table() -> str:
-    """The recipes side by side, and how one is chosen."""
+    """The recipes side by side, how one is chosen, and how ranks are started."""
     rows = [("recipes", "batch", "epochs", "rate", "of biases", "divided by 10", "colour noise")]
     for name, recipe in RECIPES.items():
         schedule = recipe.schedule
         drops = f"after {', '.join(map(str, schedule.epochs))}" if isinstance(schedule, Steps) else "three times"
         numbers = map(str, (recipe.batch, recipe.epochs, recipe.rate, recipe.bias_rate))
         rows.append((name, *numbers, drops, recipe.augmentation.color))
-    return f"{network.table(rows)}\n\n{RECIPES_HELP}"
+    return f"{network.table(rows)}\n\n{RECIPES_HELP}\n{PARALLEL_HELP}"
 
 
 def check(args) -> None:
@@ -203,11 +237,12 @@ def first_snapshot(args, config, packed, folder, xp):
     return train.start(config, packed, xp=xp)
 
 
-def introduction(config, packed, xp, threads) -> str:
+def introduction(config, packed, xp, threads, args, team) -> str:
     images, classes = len(packed.train), len(packed.classes)
     extras = [name for name, on in {"our kernels": config.kernels, "TF32": config.tf32}.items() if on]
     gpu = f"CuPy with {' and '.join(extras)}" if extras else "CuPy"
     machine = f"NumPy, {threads} threads" if xp is np else gpu
+    machine += f" on each of {team.size} ranks ({args.parallel})" if args.parallel else ""
     return f"{config.variant} at width {config.width}, {images:,} images of {classes} classes, on {machine}"
 
 
