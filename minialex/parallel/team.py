@@ -48,6 +48,7 @@ class Team:
     """
 
     rank, size = 0, 1
+    kind = ""  # what --parallel calls them
 
     def layers(self, layers: Sequence[Layer]) -> tuple[Layer, ...]:
         """A network's layers as this rank runs them."""
