@@ -20,7 +20,7 @@ from minialex.rng import INIT, generator
 from minialex.threads import compute_threads
 
 PER_CLASS, BATCH, PASSES, GOAL, SEED = 200, 25, 32, 0.25, 0
-RATES = {"relu": (0.0005, 0.001, 0.008), "tanh": (0.008, 0.016)}
+RATES = {"relu": (0.0005, 0.001, 0.002, 0.004, 0.008), "tanh": (0.004, 0.008, 0.016)}
 FUNCTIONS = {"relu": ReLU, "tanh": Tanh}
 
 
