@@ -1,7 +1,8 @@
 """The bias and the ReLU that follow a matrix product (sections 3.1, 3.2 and 3.5), in one kernel each way: bias.cu."""
 
 from minialex.backend import xp_of
-from minialex.kernels.launch import THREADS, launch, sums_type, vector
+from minialex.kernels.launch import THREADS, launch, vector
+from minialex.ops.checks import sums_type
 
 LINES = 32  # pixels that a thread adds up
 

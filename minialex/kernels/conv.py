@@ -4,7 +4,8 @@ minialex/ops/conv.py; and the same with the ReLU behind it (section 3.1).
 
 from minialex.backend import xp_of
 from minialex.kernels.bias import add_bias, gradients
-from minialex.kernels.launch import THREADS, launch, sums_type, vector
+from minialex.kernels.launch import THREADS, launch, vector
+from minialex.ops.checks import sums_type
 from minialex.ops.conv import check
 from minialex.ops.windows import output_size, pad_pairs, pair
 
@@ -111,4 +112,3 @@ def _launch(name, lines, places, arrays, sizes, C, groups, g):
     H, W, *rest = sizes
     CG = C // groups // V
     launch("conv", name, (lines, -(-places * CG // THREADS)), (*arrays, H, W, C // V, *rest, CG, g * CG), V=V)
-

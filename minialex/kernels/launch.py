@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 from minialex.backend import xp_of
+from minialex.ops.checks import sums_type
 
 FOLDER = Path(__file__).parent
 INCLUDE = re.compile(r'^#include "(\w+\.cuh)"$', re.MULTILINE)
@@ -43,11 +44,6 @@ def vector(channels: int, *arrays) -> int:
     """
     count = VECTOR // arrays[0].dtype.itemsize
     return count if channels % count == 0 and all(array.data.ptr % VECTOR == 0 for array in arrays) else 1
-
-
-def sums_type(dtype) -> str:
-    """The type that kernels for elements of `dtype` add up in, ACC, by NumPy's name."""
-    return "float64" if dtype == "float64" else "float32"
 
 
 def source(file: str, dtype: str, constants: dict[str, int]) -> str:

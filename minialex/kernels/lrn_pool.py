@@ -3,9 +3,10 @@ lrn_pool.cu, the twin of minialex/ops/lrn.py and minialex/ops/pool.py.
 """
 
 from minialex.backend import xp_of
-from minialex.kernels.launch import launch, sums_type
+from minialex.kernels.launch import launch
 from minialex.kernels.lrn import TILE, constants_of, lrn_forward
 from minialex.kernels.pool import max_pool_forward, window_sizes
+from minialex.ops.checks import sums_type
 
 POOLED_BYTES = 12288  # of x, in the type of sums, that a block takes into shared memory; lrn_pool.cu has the same
 

@@ -1,8 +1,8 @@
 """Softmax with cross-entropy (section 3.5) in one kernel each way: softmax.cu, the twin of minialex/ops/softmax.py."""
 
 from minialex.backend import xp_of
-from minialex.kernels.launch import launch, sums_type
-from minialex.ops.checks import require
+from minialex.kernels.launch import launch
+from minialex.ops.checks import require, sums_type
 from minialex.ops.softmax import check
 
 

@@ -1,4 +1,4 @@
-"""The checks that the pairs share: each says what it got and what it needs."""
+"""What the pairs share: checks, each of which says what it got and what it needs, and the type of sums."""
 
 
 def require(condition: bool, message: str) -> None:
@@ -24,3 +24,8 @@ def require_shape(op: str, name: str, shape: tuple, needed: tuple, why: str) -> 
 def require_images(op: str, x) -> None:
     """x is a batch of images or maps, (N,H,W,C)."""
     require(x.ndim == 4, f"{op}: x has shape {tuple(x.shape)}, it needs four axes (N,H,W,C)")
+
+
+def sums_type(dtype) -> str:
+    """The name of the type that numbers of `dtype` are added up in: of float16, sums would soon pass the end."""
+    return "float64" if dtype == "float64" else "float32"

@@ -1,7 +1,7 @@
 """Convolution as im2col and one matrix product for each group (sections 3.2 and 3.5)."""
 
 from minialex.backend import xp_of
-from minialex.ops.checks import require, require_float, require_images, require_shape
+from minialex.ops.checks import require, require_float, require_images, require_shape, sums_type
 from minialex.ops.windows import col2im, im2col, output_size, pad_pairs, pair
 
 
@@ -49,8 +49,8 @@ def conv_backward(dy, cache, *, need_dx=True):
     x, W, stride, pad, groups = cache
     xp = xp_of(dy)
     KH, KW, Cg, OC = W.shape
-    wide = xp.result_type(dy.dtype, xp.float32)  # the sum of so many may pass the end of float16
-    db = dy.reshape(len(dy), -1, OC).sum(axis=1, dtype=wide).sum(axis=0)  # image by image: many short sums for a GPU
+    of_images = dy.reshape(len(dy), -1, OC).sum(axis=1, dtype=sums_type(dy.dtype))  # short sums, and many for a GPU
+    db = of_images.sum(axis=0)
     dy = dy.reshape(-1, OC)  # (N*OH*OW, OC)
     parts = (xp.split(array, groups, axis=-1) for array in (x, W, dy))
     dx, dW = [], []

@@ -1,7 +1,6 @@
 """A fully connected layer (section 3.5)."""
 
-from minialex.backend import xp_of
-from minialex.ops.checks import require, require_float, require_shape
+from minialex.ops.checks import require, require_float, require_shape, sums_type
 
 
 def linear_forward(x, W, b):
@@ -22,9 +21,7 @@ def linear_backward(dy, cache, *, need_dx=True):
     dy (N,M) -> dx (N,D), or None where need_dx is False; dW (D,M); db (M,), which is float32 for float16.
     """
     x, W = cache
-    xp = xp_of(dy)
-    db = dy.sum(axis=0, dtype=xp.result_type(dy.dtype, xp.float32))
-    return dy @ W.T if need_dx else None, x.T @ dy, db
+    return dy @ W.T if need_dx else None, x.T @ dy, dy.sum(axis=0, dtype=sums_type(dy.dtype))
 
 
 def check(x, W, b):

@@ -1,6 +1,7 @@
 """Sliding windows: output size, padding, im2col and its transpose, col2im."""
 
 from minialex.backend import xp_of
+from minialex.ops.checks import sums_type
 
 
 def pair(value) -> tuple[int, int]:
@@ -67,8 +68,7 @@ def col2im(cols, x_shape, kernel, stride, pad):
     (top, bottom), (left, right) = pad_pairs(pad)
     OH, OW = output_size(H, KH, SH, top, bottom), output_size(W, KW, SW, left, right)
     cols = cols.reshape(N, OH, OW, KH, KW, C)
-    xp = xp_of(cols)
-    padded = xp.zeros((N, top + H + bottom, left + W + right, C), xp.result_type(cols.dtype, xp.float32))
+    padded = xp_of(cols).zeros((N, top + H + bottom, left + W + right, C), sums_type(cols.dtype))
     for i in range(KH):
         for j in range(KW):  # all windows at once: within one (i, j) no two of them share a pixel
             padded[:, i : i + SH * OH : SH, j : j + SW * OW : SW] += cols[:, :, :, i, j]

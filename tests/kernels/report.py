@@ -1,7 +1,9 @@
-"""What was compiled and emulated of each pair of kernels: python -m tests.kernels.report"""
+"""What was compiled, emulated and sanitized of each pair of kernels: python -m tests.kernels.report"""
 
+import sys
 from functools import partial
 
+from tests.kernels import sanitized
 from tests.kernels.cases import CASES, LIMITS, check
 from tests.kernels.nvrtc import ARCHITECTURES, compile_for
 from tests.kernels.others import OTHERS
@@ -22,3 +24,8 @@ if __name__ == "__main__":
         checks += [other.check for other in OTHERS.values() if other.pair == pair]
         shown = ", ".join(f"{dtype} {max(check_it(dtype, xp) for check_it in checks):.1e}" for dtype in LIMITS)
         print(pair, ", ".join(sorted(names)), "sm_" + " ".join(map(str, ARCHITECTURES)), shown, sep=" | ")
+    if sanitized.missing():
+        sys.exit(sanitized.missing())
+    done = sanitized.run()
+    print(f"all pairs under AddressSanitizer: {done.stdout.strip() or done.stderr}")
+    sys.exit(done.returncode)

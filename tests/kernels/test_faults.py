@@ -1,19 +1,15 @@
 """Faults that no launch reports: AddressSanitizer finds none in our kernels, and finds those that are planted."""
 
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from minialex.kernels import launch
-from tests.emulation.raw_module import LaunchError, missing
+from tests.emulation.raw_module import LaunchError
 from tests.kernels.cases import CASES, check
 from tests.kernels.others import OTHERS
+from tests.kernels.sanitized import missing, run
 
-ROOT = Path(__file__).parent.parent.parent
 FILES = {  # the sources of a pair
     **{"conv": ["conv.cu"], "conv_relu": ["bias.cu"], "lrn": ["lrn.cu", "lrn.cuh"]},
     **{"lrn_max_pool": ["lrn_pool.cu", "lrn.cuh"], "max_pool": ["pool.cu"], "softmax_cross_entropy": ["softmax.cu"]},
@@ -55,18 +51,7 @@ def test_every_source_has_its_pair():
 def sanitized(*arguments):
     if missing():
         pytest.skip(missing())
-    library = subprocess.run(["g++", "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
-    if not Path(library).is_absolute():
-        pytest.skip("g++ has no AddressSanitizer")
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "MINIALEX_SANITIZE": "1",
-        "LD_PRELOAD": library,
-        "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter's own
-        "PYTHONMALLOC": "malloc",
-    }
-    command = [sys.executable, "-m", "tests.kernels.sanitized", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
+    return run(*arguments)
 
 
 def test_our_kernels_keep_inside_their_arrays():
