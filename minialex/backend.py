@@ -83,6 +83,18 @@ def available_memory(xp: ModuleType) -> int | None:
     return min(total, pool.get_limit() or total)  # a limit of 0 is none
 
 
+def nccl_backend(xp: ModuleType, ranks):
+    """CuPy's own communicator over NCCL, among MPI's `ranks`, each on its current device.
+
+    Raises UserError where CuPy has no NCCL.
+    """
+    if not xp.cuda.nccl.available:
+        raise UserError('several GPUs need NCCL, which CuPy does not find: pip install "minialex[nccl]"')
+    from cupyx.distributed import NCCLBackend
+
+    return NCCLBackend(ranks.size, ranks.rank, use_mpi=True)
+
+
 class Uploader:
     """One batch of bytes after another on its way to a device, while the device computes.
 

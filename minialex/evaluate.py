@@ -1,6 +1,6 @@
 """How well a network does (section 6): its loss, top-1 and top-5, for one crop or ten; and what looks alike to it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np  # for what has left the network, and its device
@@ -19,10 +19,11 @@ class Score:
     top5: float
 
 
-def evaluate(layers, params, state, batches: Iterable, *, ops: Ops = reference) -> Score:
-    """The score of a network over batches of images x (N,H,W,C) and labels t (N,), in its testing form.
+def evaluate(layers, params, state, batches: Iterable, *, ops: Ops = reference, total: Callable = lambda *own: own):
+    """The Score of a network over batches of images x (N,H,W,C) and labels t (N,), in its testing form.
 
     A smaller batch counts for as many images as it has. A GPU is waited for once, at the end.
+    total(sums, count): from the sums over the images of this process, and their count, those over the images of all.
     Raises ValueError where there is no batch.
     """
     sums, count = 0.0, 0
@@ -31,6 +32,7 @@ def evaluate(layers, params, state, batches: Iterable, *, ops: Ops = reference) 
         loss, _ = ops.softmax_cross_entropy.forward(logits, t)
         sums += xp_of(loss).stack((loss * len(t), correct(logits, t, 1), correct(logits, t, 5))).astype("float64")
         count += len(t)
+    sums, count = total(sums, count)
     if not count:
         raise ValueError("nothing to evaluate: there was no batch")
     return Score(*(to_numpy(sums) / count).tolist())

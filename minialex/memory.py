@@ -92,14 +92,17 @@ def _arrays(cache) -> Iterator:
         yield cache
 
 
-def check_fits(need: Need, batch: int, available: int) -> None:
-    """Raise UserError, with a batch that fits, where a step on `batch` images needs more bytes than are available."""
-    usable = int(USABLE * available)
-    if need.of(batch) <= usable:
+def check_fits(need: Need, batch: int, available: int, *, rows: int | None = None) -> None:
+    """Raise UserError, with a batch that fits, where a step on `batch` images needs more bytes than are available.
+
+    rows: of the batch, on this device, where it is one of several.
+    """
+    usable, rows = int(USABLE * available), rows or batch
+    if need.of(rows) <= usable:
         return
-    fits = need.largest_batch(usable)
+    fits = need.largest_batch(usable) * batch // rows
     advice = f"--batch {fits} fits" if fits else "even --batch 1 is too large: take a smaller --width"
     raise UserError(
-        f"a batch of {batch} needs about {need.of(batch) / GIB:.1f} GiB on the device, which has "
+        f"a batch of {batch} needs about {need.of(rows) / GIB:.1f} GiB on the device, which has "
         f"{usable / GIB:.1f} GiB for it: {advice}"
     )

@@ -1,6 +1,6 @@
 """A network is a tuple of layer records; this file runs it: init, forward, backward, update_state, summary."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from minialex.backend import get_backend
 from minialex.layers import Layer
@@ -48,19 +48,23 @@ def forward(layers, params, x, *, state, train: bool, rng=None, ops: Ops = refer
     return x, caches
 
 
-def backward(layers, params, caches, dlogits, *, ops: Ops = reference) -> dict:
-    """Gradients of every parameter, by name, from the gradient of the logits."""
-    _, grads = backward_through(layers, caches, dlogits, ops=ops, need_dx=False)
+def backward(layers, params, caches, dlogits, *, ops: Ops = reference, ready: Callable = lambda grads: None) -> dict:
+    """Gradients of every parameter, by name, from the gradient of the logits.
+
+    ready(grads) is told those of a layer, the last layer's first, before those of the layer before it are computed.
+    """
+    _, grads = backward_through(layers, caches, dlogits, ops=ops, need_dx=False, ready=ready)
     return {name: grads[name] for name in params}
 
 
-def backward_through(layers, caches, dy, *, ops: Ops, need_dx: bool) -> tuple:
+def backward_through(layers, caches, dy, *, ops: Ops, need_dx: bool, ready: Callable = lambda grads: None) -> tuple:
     """Run dy back through the layers. Returns dx, or None where need_dx is False, and the gradients by name."""
     grads: dict = {}
     places = enumerate(zip(layers, caches, strict=True))
     for place, (layer, cache) in reversed(list(places)):
         dy, new = layer.backward(dy, cache, ops=ops, need_dx=need_dx or place > 0)
         grads.update(new)
+        ready(new)
     return dy, grads
 
 

@@ -23,6 +23,7 @@ from minialex.errors import RunError, Stopped, UserError, one_line
 from minialex.evaluate import correct, evaluate
 from minialex.files import write_atomically
 from minialex.ops import Ops, reference
+from minialex.parallel.team import ALONE, Share, Team
 from minialex.precision import PRECISIONS, LossScale, Precision, cast, mixed, total, unscale
 from minialex.recipes import Recipe
 from minialex.rng import DROPOUT, INIT, generator
@@ -80,21 +81,24 @@ def step(
     update: Callable = optim.update,
     scale: float = 1.0,
     check=lambda loss, logits, grads: True,
+    share: Share | None = None,
 ) -> tuple:
     """One step of section 5 on a batch x (N,H,W,3), t (N,): params and velocity are updated in place.
 
     It computes in the type of x: in float16, beside params of float32, with `scale` times the loss.
     check(loss, logits, grads), of the gradients times `scale`, tells whether to update anything; it may raise instead.
+    share: where x and t are one rank's of several; loss and logits are then its own, and gradients those of all.
     Returns the loss (an array without axes: on a GPU nothing has waited yet), the logits (N,M) and the new state.
     """
-    used = cast(params, x.dtype)
+    share = share or ALONE.share(len(x))
+    used, ops = cast(params, x.dtype), share.ops(ops)
     logits, caches = network.forward(layers, used, x, state=state, train=True, rng=rng, ops=ops)
     loss, cache = ops.softmax_cross_entropy.forward(logits, t)
-    dlogits = ops.softmax_cross_entropy.backward(scale, cache).astype(logits.dtype, copy=False)
-    grads = network.backward(layers, used, caches, dlogits, ops=ops)
+    dlogits = ops.softmax_cross_entropy.backward(scale * share.weight, cache).astype(logits.dtype, copy=False)
+    grads = share.summed(network.backward(layers, used, caches, dlogits, ops=ops, ready=share.ready))
     if not check(loss, logits, grads):
         return loss, logits, state
-    state = network.update_state(layers, state, caches)
+    state = share.statistics(network.update_state(layers, state, caches))
     del caches, used  # the update needs memory, too
     update(params, velocity, unscale(grads, scale, params), rates)
     return loss, logits, state
@@ -171,6 +175,7 @@ class Trainer:
     ops: Ops = reference
     update: Callable = optim.update
     preprocess: Callable = Preprocessing.apply
+    team: Team = ALONE
 
     def run(self) -> dict:
         """Train to the last epoch and return its record.
@@ -184,7 +189,7 @@ class Trainer:
             return self._train()
         except MemoryError as error:
             what = one_line(error)
-        if self.snapshot.step:  # whatever the step had is given back by now, and nothing of it was done
+        if self.snapshot.step and self.team.size == 1:  # nothing of the step was done; other ranks wait in the midst of it
             self._save()
         raise self._out_of_memory(what)
 
@@ -193,8 +198,9 @@ class Trainer:
         net, now, available = self.config.network(), self.snapshot, available_memory(self.xp)
         if available is not None:
             how = {"dtype": self.config.precision().activations, "beside": BYTES_AHEAD}
-            need = memory.estimate(net.layers, now.params, now.state, net.input_shape, **how)
-            memory.check_fits(need, self.config.recipe.batch, available)
+            need = memory.estimate(self.team.layers(net.layers), now.params, now.state, net.input_shape, **how)
+            batch = self.config.recipe.batch
+            memory.check_fits(need, batch, available, rows=len(range(batch)[self.team.share(batch).rows]))
 
     def _out_of_memory(self, what: str) -> RunError:
         batch, saved = self.config.recipe.batch, checkpoint.latest(self.folder / "checkpoints")
@@ -205,59 +211,79 @@ class Trainer:
     def _train(self) -> dict:
         now, recipe, images = self.snapshot, self.config.recipe, len(self.packed.train)
         done = now.epoch * images + now.step * recipe.batch
-        with _signals() as caught, tqdm(total=recipe.epochs * images, initial=done, unit="img", disable=None) as bar:
+        quiet = self.team.rank > 0 or None  # None: but on a terminal
+        with _signals() as caught, tqdm(total=recipe.epochs * images, initial=done, unit="img", disable=quiet) as bar:
             while now.epoch < recipe.epochs:
                 bar.set_description(f"epoch {now.epoch + 1}/{recipe.epochs}")
                 self._train_epoch(bar, caught)
                 self._finish_epoch()
+                self._agree(caught)
                 if caught:
                     raise self._stopped(caught[0])
         return now.history[-1]
 
     def _open_folder(self) -> None:
+        whole = self.team.whole(self.snapshot)
+        if not whole:
+            return
         try:
             (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"cannot make {self.folder / 'checkpoints'}: {error.strerror}") from error
         _write_text(self.folder / "config.json", json.dumps(self.snapshot.config, indent=2))
         checkpoint.keep_newest(self.folder / "checkpoints", KEPT)  # a run killed just after a checkpoint catches up
-        if self.snapshot.history:
-            self._show()
+        if whole.history:
+            self._show(whole)
 
     def _train_epoch(self, bar, caught: list) -> None:
         """The steps that are left of the snapshot's epoch."""
         saved = began = time.monotonic()
         batches, waited = self._training_batches(), 0.0
         for x, t in batches:
+            share = self._share()
             if self._steps_done() in health.LOOKS:
-                self._look(x, t)
+                self._look(x, t, share)
             loss, right = self._step(x, t)
-            self._add(loss=loss * len(t), top1=right, images=len(t))
+            self._add(loss=loss * share.images, top1=right, images=share.images)
             self._add(seconds=time.monotonic() - began, waited=batches.waited - waited)  # the wait is a part of it
             waited = batches.waited
             began = time.monotonic()
             bar.set_postfix(loss=f"{loss:.2f}", refresh=False)
-            bar.update(len(t))
+            bar.update(share.images)
+            due = self._agree(caught, began - saved > SAVE_EVERY)
             if caught:
                 self._save()
                 raise self._stopped(caught[0])
-            if began - saved > SAVE_EVERY:
+            if due:
                 self._save()
                 saved = began
 
+    def _share(self) -> Share:
+        """Of the next step's batch."""
+        batch, images = self.config.recipe.batch, len(self.packed.train)
+        return self.team.share(min(batch, images - self.snapshot.step * batch))
+
+    def _agree(self, caught: list, due: bool = False) -> bool:
+        """Whether a checkpoint is due on any rank; a signal that one of them has caught is every rank's."""
+        number, due = self.team.agree(caught[0] if caught else 0, due)
+        caught[:] = [int(number)] if number else []
+        return bool(due)
+
     def _step(self, x, t) -> tuple[float, int]:
-        """The next step, on a batch; returns its loss and how many images were right."""
-        now, seen = self.snapshot, []
+        """The next step, on a share of its batch; returns the batch's loss and how many images of it were right."""
+        now, share, seen = self.snapshot, self._share(), []
         scale = LossScale(**now.loss_scale) if now.loss_scale else None
 
         def check(loss, logits, grads):  # before the update, which would spread a NaN; a GPU is waited for once, here
             values = (loss, correct(logits, t, 1), *((total(grads),) if scale else ()))
-            seen.extend(to_numpy(self.xp.stack(values)).tolist())
-            self._check_finite(seen[0], x, f"step {now.step + 1} of epoch {now.epoch + 1}")
+            seen.extend(to_numpy(share.total(*values)).tolist())
+            when = f"step {now.step + 1} of epoch {now.epoch + 1}"
+            self._check_finite(seen[0], lambda: share.whole(x), when)
             return all(map(math.isfinite, seen))
 
         rng = generator(self.config.seed, DROPOUT, now.epoch, now.step)
         how = {"rates": self._rates(), "rng": rng, "ops": self.ops, "update": self.update, "check": check}
+        how["share"] = share
         how |= {"ops": mixed(self.ops, self.xp), "scale": scale.factor} if scale else {}
         _, _, now.state = step(self.layers, now.params, now.velocity, now.state, x, t, **how)
         if scale:
@@ -283,14 +309,16 @@ class Trainer:
     def _steps_done(self) -> int:
         return self.snapshot.epoch * self._steps() + self.snapshot.step
 
-    def _look(self, x, t) -> None:
+    def _look(self, x, t, share: Share) -> None:
         """Say and keep what the next step, on this batch, looks like; nothing of the run is changed."""
-        report = self._report(x, t)
-        _say(report)
-        _write_text(self.folder / f"health-{self._steps_done()}.txt", report + "\n")
+        whole, x, t = self.team.whole(self.snapshot), share.whole(x), share.whole(t)
+        if whole:
+            report = self._report(whole, x, t)
+            _say(report)
+            _write_text(self.folder / f"health-{self._steps_done()}.txt", report + "\n")
 
-    def _report(self, x, t) -> str:
-        now, layers = self.snapshot, self.config.network().layers
+    def _report(self, now: Snapshot, x, t) -> str:
+        layers = self.config.network().layers
         x = x.astype(self.config.precision().params, copy=False)
         measured = health.measure(layers, now.params, now.velocity, now.state, x, t, self._rates())
         return health.report(measured, self._steps_done())
@@ -302,7 +330,7 @@ class Trainer:
             for x, t in self._training_batches():
                 done = self._steps_done()
                 if done in (0, steps):
-                    yield self._report(x, t)
+                    yield self._report(now, x, t)
                 if done == steps:
                     return
                 self._step(x, t)
@@ -321,6 +349,7 @@ class Trainer:
             augmentation=augmentation,
             covariance=None if augmentation.color == "none" else packed.covariance,
             reshuffle=recipe.reshuffle,
+            rows=lambda images: self.team.share(images).rows,
             dtype=self.config.precision().activations,
         )
 
@@ -338,26 +367,30 @@ class Trainer:
     def _finish_epoch(self) -> None:
         """Validate, add the epoch's record to the history, warn, save, draw."""
         now, began = self.snapshot, time.monotonic()
-        batches = self._batches(test_batches, self.packed.val)
-        score = evaluate(self.layers, now.params, now.state, batches, ops=self.ops)
-        some = self._some_images()
-        self._check_finite(score.loss, some, f"the validation after epoch {now.epoch + 1}")
+        batches = self._batches(test_batches, self.team.split(self.packed.val))
+        score = evaluate(self.layers, now.params, now.state, batches, ops=self.ops, total=self.team.total)
+        self._check_finite(score.loss, self._some_images, f"the validation after epoch {now.epoch + 1}")
         record = self._record(score, time.monotonic() - began)
         now.history, now.epoch, now.step, now.sums = [*now.history, record], now.epoch + 1, 0, {}
-        _say(_line(record))
+        whole = self.team.whole(now)
+        if whole:
+            _say(_line(record))
+            self._warn(whole, record)
+            self._write(whole)
+            self._show(whole)
+
+    def _warn(self, now: Snapshot, record: dict) -> None:
         warnings = health.warnings(
             self.config.network().layers,
             now.params,
             now.state,
-            some,
+            self._some_images(),
             loss=min(record["loss"], record["val_loss"]),  # dropout raises the first
             classes=len(self.config.classes),
             steps=self._steps_done(),
         )
         for warning in warnings:
             _say(f"  ! {warning}")
-        self._save()
-        self._show()
 
     def _record(self, score, seconds: float) -> dict:
         now = self.snapshot
@@ -385,13 +418,15 @@ class Trainer:
         x, _ = next(self._batches(test_batches, Subset(val, chosen)))
         return x
 
-    def _check_finite(self, loss: float, x, when: str) -> None:
-        if not math.isfinite(loss):
-            now = self.snapshot
-            params = cast(now.params, x.dtype)
-            layers, ops = self.config.network().layers, mixed(reference, self.xp)
-            where = health.first_not_finite(layers, params, now.state, x, ops=ops) or "the loss alone"
+    def _check_finite(self, loss: float, images: Callable, when: str) -> None:
+        if not math.isfinite(loss):  # on every rank then
+            whole, x = self.team.whole(self.snapshot), images()
+            where = self._first_not_finite(whole, x) if whole else "another rank"
             raise self._failed(f"the loss is {loss} in {when}, first seen in {where}")
+
+    def _first_not_finite(self, now: Snapshot, x) -> str:
+        params, layers, ops = cast(now.params, x.dtype), self.config.network().layers, mixed(reference, self.xp)
+        return health.first_not_finite(layers, params, now.state, x, ops=ops) or "the loss alone"
 
     def _failed(self, why: str) -> RunError:
         good = checkpoint.latest(self.folder / "checkpoints")
@@ -403,11 +438,16 @@ class Trainer:
         return Stopped(number, f"stopped and saved; the same command with --resume --out {self.folder} goes on")
 
     def _save(self) -> None:
+        whole = self.team.whole(self.snapshot)
+        if whole:
+            self._write(whole)
+
+    def _write(self, now: Snapshot) -> None:
         """Write the best checkpoint, where this epoch has been the best, and the newest.
 
         In this order, for a run that is killed between them does the epoch again. Never one that holds a NaN.
         """
-        now, folder = self.snapshot, self.folder / "checkpoints"
+        folder = self.folder / "checkpoints"
         for name, value in (now.params | now.state).items():
             if not bool(self.xp.isfinite(value).all()):
                 raise self._failed(f"{name} is no longer finite")
@@ -417,9 +457,8 @@ class Trainer:
         checkpoint.save(folder / checkpoint.name_of(now), now)
         checkpoint.keep_newest(folder, KEPT)
 
-    def _show(self) -> None:
+    def _show(self, now: Snapshot) -> None:
         """What a person looks at after an epoch: log.jsonl, curves.png, conv1.png."""
-        now = self.snapshot
         _write_text(self.folder / "log.jsonl", "".join(json.dumps(record) + "\n" for record in now.history))
         figures.curves(now.history, self.folder / "curves.png")
         figures.kernels(to_numpy(now.params["conv1.W"]), self.folder / "conv1.png")

@@ -23,6 +23,11 @@ class Patches:
     def __len__(self) -> int:
         return len(self.image)
 
+    def of(self, images: slice) -> "Patches":
+        """Those of some images alone, counted anew, where each image has one patch."""
+        offsets, mirrored = self.offsets[images], self.mirrored[images]
+        return Patches(self.size, np.arange(len(mirrored)), offsets, mirrored)
+
 
 @dataclass(frozen=True)
 class Augmentation:

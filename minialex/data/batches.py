@@ -45,6 +45,7 @@ def train_batches(
     dtype="float32",
     ahead: int = AHEAD,
     apply: Callable = Preprocessing.apply,
+    rows: Callable[[int], slice] = slice,
 ) -> "Batches":
     """The training batches of one epoch: random patches, mirrored or not, with colour noise (section 4.1).
 
@@ -54,6 +55,7 @@ def train_batches(
     size: side of a patch in pixels.  batch: images in a batch.  covariance: (3,3) of the training pixels, for colour
     noise alone.  reshuffle: an order of its own for each epoch, else that of epoch 0 for all.
     ahead: batches made before they are wanted.  apply: Preprocessing.apply, or what does the same faster on `xp`.
+    rows: those of a batch of n images that are wanted, by n; all of them, or the part of one among several processes.
     Yields (x, t): x (n,size,size,3) of `dtype` and t (n,) int64, arrays of `xp`.
     """
     order = epoch_order(len(split), seed, epoch if reshuffle else 0)
@@ -62,12 +64,14 @@ def train_batches(
         chosen = order[step * batch : (step + 1) * batch]
         rng, n = generator(seed, AUGMENT, epoch, step), len(chosen)
         patches = random_patches(n, size, rng, per_draw=augmentation.crops_per_draw)
+        mine = rows(n)
         if augmentation.color == "none":
-            return _Decision(chosen, patches)
-        return _Decision(chosen, patches, color_noise(n, covariance, augmentation, rng), augmentation.divisor)
+            return _Decision(chosen[mine], patches.of(mine))
+        noise = color_noise(n, covariance, augmentation, rng)
+        return _Decision(chosen[mine], patches.of(mine), noise[mine], augmentation.divisor)
 
-    steps = range(start_step, _count(len(split), batch))
-    return _batches(split, preprocessing, decide, steps, batch=batch, xp=xp, dtype=dtype, ahead=ahead, apply=apply)
+    steps, most = range(start_step, _count(len(split), batch)), len(range(batch)[rows(batch)])
+    return _batches(split, preprocessing, decide, steps, batch=most, xp=xp, dtype=dtype, ahead=ahead, apply=apply)
 
 
 def test_batches(
