@@ -16,11 +16,9 @@ from minialex import alexnet, network, optim, train
 from minialex.checkpoint import Snapshot
 from minialex.errors import main_status
 from minialex.network import table
-from minialex.parallel import ALONE, DataParallel, Mpi, Team, Towers, world
+from minialex.parallel import ALONE, TEAMS, Mpi, Team, world
 from minialex.recipes import RECIPES
 from minialex.rng import DROPOUT, INIT, generator
-
-KINDS = {"towers": lambda ranks, comm: Towers(ranks, comm), "data": lambda ranks, comm: DataParallel(ranks, comm, np)}
 
 
 def main(argv=None):
@@ -31,7 +29,7 @@ def main(argv=None):
     rng = np.random.default_rng(1)
     x, t = 50 * rng.standard_normal((args.batch, *net.input_shape)), rng.integers(args.classes, size=args.batch)
     whole, losses = train_on(net, x, t, args.steps, ALONE)
-    team = KINDS[args.kind](ranks, comm)
+    team = TEAMS[args.kind](ranks, comm, np)
     parts, shared = train_on(net, x, t, args.steps, team)
     found = ranks.gather(differences(parts, team.part(whole)))
     if ranks.rank == 0:
@@ -41,7 +39,7 @@ def main(argv=None):
 
 def arguments(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("kind", choices=TEAMS)
     parser.add_argument("--variant", choices=alexnet.VARIANTS, default="paper")
     parser.add_argument("--width", type=float, default=0.125, metavar="F")
     parser.add_argument("--classes", type=int, default=10, metavar="N")

@@ -10,6 +10,7 @@ import math
 import os
 import sys
 import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,13 +18,14 @@ import numpy as np
 
 from minialex import alexnet, kernels, network, train
 from minialex.backend import get_backend
+from minialex.checkpoint import Snapshot
 from minialex.data.augment import COLORS
 from minialex.data.packed import Packed
 from minialex.data.prepare import open_data
 from minialex.errors import UserError, main_status
 from minialex.files import alone_in
 from minialex.optim import Steps
-from minialex.parallel import for_backend
+from minialex.parallel import ALONE, TEAMS, for_backend, from_first, in_turn, local, on_ranks, team_of
 from minialex.precision import PRECISIONS
 from minialex.recipes import RECIPES, Recipe, recipe_for
 from minialex.threads import compute_threads
@@ -43,7 +45,15 @@ last good one"""
 
 def main(argv=None):
     args = arguments(argv)
-    if args.out:
+    if args.parallel:
+        return on_ranks(lambda ranks: run(args, ranks))
+    return run(args, None)
+
+
+def run(args, ranks) -> None:
+    """Train in this process alone, or as one of several ranks."""
+    first = not (ranks and ranks.rank)
+    if args.out and first:
         check_out(args.out, args.resume)  # before anything is prepared, which may take hours
     warnings.filterwarnings("ignore", "overflow|invalid value|divide by zero", RuntimeWarning)  # the loss tells
     xp = get_backend(args.backend, tf32=args.tf32)
@@ -51,16 +61,28 @@ def main(argv=None):
         raise UserError(
             "--kernels are for a GPU with CuPy: leave it out, or --backend cupy, which tells what is missing"
         )
-    packed = open_data(args.data, workers=args.workers)
+    team = team_of(args.parallel, ranks, xp) if ranks else ALONE
+    threads = args.threads or max(1, (os.cpu_count() or 1) // (local(ranks).size if ranks else 1))
+
+    def prepared() -> Packed:
+        return open_data(args.data, workers=args.workers)
+
+    packed = in_turn(ranks, prepared) if ranks else prepared()
     packed = packed.first_classes(args.classes) if args.classes else packed
     config = configure(args, packed)
     folder = args.out or new_folder(Path("runs"), f"{config.data}-{config.variant}")
-    with alone_in(folder), compute_threads(args.threads) as pool:
-        snapshot = first_snapshot(args, config, packed, folder, xp)
-        layers, ops = for_backend(config.network().layers, xp, pool)
+    with alone_in(folder) if first else nullcontext(), compute_threads(threads) as pool:
+        layers, ops = for_backend(team.layers(config.network().layers), xp, pool)
+
+        def begin() -> Snapshot:
+            return first_snapshot(args, config, packed, folder, xp)
+
+        snapshot = team.part(from_first(ranks, begin, xp)) if ranks else begin()
+        if snapshot.config != config.plain():
+            raise UserError("not every rank has the same images and options: give each the same command and data")
         how = own_kernels() if config.kernels else {"ops": ops}
-        print(f"{introduction(config, packed, xp, args.threads)}; everything goes to {folder}", flush=True)
-        record = train.Trainer(config, packed, snapshot, layers, folder, xp, **how).run()
+        print(f"{introduction(config, packed, xp, threads, args, team)}; everything goes to {folder}", flush=True)
+        record = train.Trainer(config, packed, snapshot, layers, folder, xp, team=team, **how).run()
     print(f"done: top-1 {record['val_top1']:.1%}, top-5 {record['val_top5']:.1%} on {len(packed.val):,} images")
     print(f"look at {folder / 'curves.png'} and {folder / 'conv1.png'}; checkpoints are in {folder / 'checkpoints'}")
 
@@ -84,7 +106,8 @@ def arguments(argv):
         "--backend", choices=("numpy", "cupy", "auto"), default="auto", help="auto: CuPy where a GPU works, else NumPy"
     )
     where.add_argument("--workers", type=int, metavar="N", default=cores, help="processes that decode (%(default)s)")
-    where.add_argument("--threads", type=int, metavar="N", default=cores, help="threads that compute (%(default)s)")
+    where.add_argument("--threads", type=int, metavar="N", help=f"threads that compute ({cores}, shared by ranks)")
+    where.add_argument("--parallel", choices=TEAMS, help="on all ranks that mpiexec or srun starts; see below")
     where.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; without it, a new one in runs/")
     where.add_argument("--resume", choices=("newest", "last-good"), nargs="?", const="newest", help=RESUME_HELP)
     args = parser.parse_args(argv)
@@ -203,11 +226,12 @@ def first_snapshot(args, config, packed, folder, xp):
     return train.start(config, packed, xp=xp)
 
 
-def introduction(config, packed, xp, threads) -> str:
+def introduction(config, packed, xp, threads, args, team) -> str:
     images, classes = len(packed.train), len(packed.classes)
     extras = [name for name, on in {"our kernels": config.kernels, "TF32": config.tf32}.items() if on]
     gpu = f"CuPy with {' and '.join(extras)}" if extras else "CuPy"
     machine = f"NumPy, {threads} threads" if xp is np else gpu
+    machine += f" on each of {team.size} ranks ({args.parallel})" if args.parallel else ""
     return f"{config.variant} at width {config.width}, {images:,} images of {classes} classes, on {machine}"
 
 

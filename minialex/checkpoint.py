@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,12 @@ class Snapshot:
     history: list = field(default_factory=list)
     sums: dict = field(default_factory=dict)
     loss_scale: dict = field(default_factory=dict)
+
+    def on(self, change: Callable) -> "Snapshot":
+        """The same with every parameter, velocity and statistic changed."""
+        groups = {group: getattr(self, group).items() for group in GROUPS}
+        changed = {group: {name: change(value) for name, value in arrays} for group, arrays in groups.items()}
+        return replace(self, **changed)
 
 
 def save(path: str | Path, snapshot: Snapshot) -> None:

@@ -31,37 +31,46 @@ def one_line(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error).strip().partition("\n")[0] or type(error).__name__
 
 
-def main_status(main: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> int:
+def to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def main_status(
+    main: Callable[[list[str] | None], int | None],
+    argv: list[str] | None = None,
+    *,
+    say: Callable[[str], None] = to_stderr,
+) -> int:
     """Run `main(argv)` and return its exit status: 0 or its own, 1 for RunError, 2 for UserError, 130 for Ctrl-C.
 
     A signal that a run handled itself gives 128 and its number: 143 for SIGTERM. A file that may not be looked at gives
-    2; too little memory, a full disk, and output that nobody reads any more, give 1.
+    2; too little memory, a full disk, and output that nobody reads any more, give 1. What went wrong is told to `say`.
     """
     try:
         return main(argv) or 0
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return 2
     except RunError as error:
-        print(f"failed: {error}", file=sys.stderr)
+        say(f"failed: {error}")
         return 1
     except Stopped as stop:
-        print(stop, file=sys.stderr)
+        say(str(stop))
         return 128 + stop.signal_number
     except MemoryError as error:
-        print(f"failed: out of memory ({error})", file=sys.stderr)
+        say(f"failed: out of memory ({error})")
         return 1
     except BrokenPipeError:  # whoever read the output has gone, as `head` does
         sys.stdout = None  # nor is there a use in flushing it at the end
         return 1
     except PermissionError as error:  # of a question so small as whether a file is there, too
-        print(f"error: {error.filename or 'a file'} cannot be reached: {error.strerror}", file=sys.stderr)
+        say(f"error: {error.filename or 'a file'} cannot be reached: {error.strerror}")
         return 2
     except OSError as error:
         if error.errno not in FULL:
             raise
         sys.stdout = None  # it may be a file on that disk
-        print(f"failed: cannot write {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
+        say(f"failed: cannot write {error.filename or 'the output'}: {error.strerror}")
         return 1
     except KeyboardInterrupt:
         return 130

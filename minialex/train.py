@@ -189,7 +189,8 @@ class Trainer:
             return self._train()
         except MemoryError as error:
             what = one_line(error)
-        if self.snapshot.step and self.team.size == 1:  # nothing of the step was done; other ranks wait in the midst of it
+        # Whatever the step had is given back by now, and nothing of it was done. Other ranks are in the midst of it.
+        if self.snapshot.step and self.team.size == 1:
             self._save()
         raise self._out_of_memory(what)
 

@@ -21,15 +21,15 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is there: a process with threads cannot be forked
 
 if __name__ == "__main__":  # the worker processes of preparation import this file too, and need none of it
-    import numpy as np
     import photos
+    from content import differing, parts_of
 
     from minialex import checkpoint, train
     from minialex.data import prepare
@@ -39,7 +39,6 @@ if __name__ == "__main__":  # the worker processes of preparation import this fi
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = "--backend numpy --variant bn --width 0.0625 --batch 9 --epochs 2 --workers 1 --threads 1".split()
 TOUCHES = {"open", "os.rename", "os.remove", "os.mkdir"}  # of Python's audit events
-TIMES = {"seconds", "images_per_second", "wait"}  # in a record of the history
 GRACE = 5  # seconds for the workers of a killed process to notice
 
 
@@ -78,15 +77,6 @@ def training(packed: Path) -> Command:
         return found | {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".png", ".txt")}
 
     return Command("training", run, content)
-
-
-def parts_of(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Every tensor of a checkpoint, and the rest of it without times, as bytes."""
-    snapshot = checkpoint.load(path, xp=np)
-    for group in checkpoint.GROUPS:
-        yield from ((f"{group}/{name}", value.tobytes()) for name, value in getattr(snapshot, group).items())
-    history = [{key: value for key, value in record.items() if key not in TIMES} for record in snapshot.history]
-    yield "rest", json.dumps([snapshot.epoch, snapshot.step, history, snapshot.config]).encode()
 
 
 # Killing
@@ -169,17 +159,6 @@ def die_before(touch: int, folder: Path) -> None:
 
 
 # Comparing
-
-
-def differing(one: dict[str, bytes], other: dict[str, bytes]) -> int:
-    """How many bytes differ; those that only one of the two has are among them."""
-    return sum(unequal(one.get(name, b""), other.get(name, b"")) for name in one.keys() | other.keys())
-
-
-def unequal(a: bytes, b: bytes) -> int:
-    short = min(len(a), len(b))
-    different = np.frombuffer(a[:short], np.uint8) != np.frombuffer(b[:short], np.uint8)
-    return int(different.sum()) + max(len(a), len(b)) - short
 
 
 def at_random(command: Command, whole: Path, seconds: float, kills: int, seed: int) -> Counter:

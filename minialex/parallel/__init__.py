@@ -4,6 +4,7 @@ from minialex.parallel.chunks import BLOCK, CHUNK, FEW, Chunks, ColumnBlocks, by
 from minialex.parallel.comm import Mpi, Nccl, world
 from minialex.parallel.data import DataParallel
 from minialex.parallel.team import ALONE, Share, Team
+from minialex.parallel.together import TEAMS, from_first, in_turn, local, on_ranks, team_of
 from minialex.parallel.towers import Exchange, Logits, Towers, towers
 
 __all__ = [
@@ -19,10 +20,16 @@ __all__ = [
     "Mpi",
     "Nccl",
     "Share",
+    "TEAMS",
     "Team",
     "Towers",
     "by_image_chunks",
     "for_backend",
+    "from_first",
+    "in_turn",
+    "local",
+    "on_ranks",
+    "team_of",
     "towers",
     "world",
 ]

@@ -6,7 +6,7 @@ Both have three exchanges, which are all that the rest needs:
     gather(array)         (ranks,*shape): the arrays of all ranks, on every rank
     scatter_sum(parts)    parts (ranks,*shape) -> shape: the sum over the ranks of parts[r], on rank r alone
 
-They are collective: every rank has to call them, in one order. `sent` counts the bytes that a rank handed over for each.
+They are collective: every rank has to call them, in one order. `sent` counts the bytes of the arrays that a rank gave.
 """
 
 from collections import Counter

@@ -1,8 +1,8 @@
 """Data parallelism: each rank has the whole network and its share of every batch; gradients are summed over the ranks.
 
 The loss of a batch is the mean over all its images, wherever they are. Masks of dropout, crops and colour noise are
-those of the whole batch, of which each rank takes its rows: the number of ranks changes results by rounding alone. Batch
-normalisation is the exception, for a rank normalises by the statistics of its own images.
+those of the whole batch, of which each rank takes its rows: the number of ranks changes results by rounding alone.
+Batch normalisation is the exception, for a rank normalises by the statistics of its own images.
 """
 
 from collections.abc import Mapping

@@ -33,7 +33,7 @@ class Share:
         return state
 
     def total(self, loss, right, *others):
-        """The rank's mean loss, how many images it had right, and other sums: of the whole batch, stacked. Collective."""
+        """A rank's mean loss, how many images it had right, other sums: those of the batch, stacked. Collective."""
         return xp_of(loss).stack((loss, right, *others))
 
     def whole(self, array):

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from minialex.backend import xp_of
-from minialex.checkpoint import GROUPS, Snapshot
 from minialex.errors import UserError
 from minialex.layers import (
     LRN,
@@ -130,8 +129,8 @@ def half(layer: Layer, comm, own: bool) -> Layer:
 def divided(size: int, comm, what: str) -> int:
     if size % comm.size:
         raise UserError(
-            f"{what} are {size}, which {comm.size} ranks cannot share as towers: start 2 of them, on a network with two "
-            "towers (paper, code2012, bn) and an even number of classes; or take --parallel data"
+            f"{what} are {size}, which {comm.size} ranks cannot share as towers: start 2, on a network with two of them "
+            "(paper, code2012, bn) and an even number of classes; or take --parallel data"
         )
     return size // comm.size
 
@@ -139,7 +138,7 @@ def divided(size: int, comm, what: str) -> int:
 class Towers(Team):
     """Ranks of which each has its part of the kernels, and every image."""
 
-    def __init__(self, ranks, comm):
+    def __init__(self, ranks, comm, xp):
         self.rank, self.size = ranks.rank, ranks.size
         self._ranks, self._comm = ranks, comm
 
@@ -147,10 +146,14 @@ class Towers(Team):
         return towers(layers, self._comm)
 
     def part(self, snapshot):
-        return self._each(snapshot, lambda value: parted(value, self.size)[self.rank].copy())
+        return snapshot.on(lambda value: parted(value, self.size)[self.rank].copy())
 
     def whole(self, snapshot):
-        whole = self._each(snapshot, lambda value: joined(self._comm.gather(value)))
+        def gathered(value):
+            parts = self._comm.gather(value)
+            return joined(parts) if self.rank == 0 else None
+
+        whole = snapshot.on(gathered)
         return whole if self.rank == 0 else None
 
     def share(self, images):
@@ -158,11 +161,6 @@ class Towers(Team):
 
     def agree(self, *numbers):
         return largest(self._ranks, numbers)
-
-    def _each(self, snapshot: Snapshot, change) -> Snapshot:
-        groups = {group: getattr(snapshot, group) for group in GROUPS}
-        changed = {group: {name: change(value) for name, value in arrays.items()} for group, arrays in groups.items()}
-        return replace(snapshot, **changed)
 
 
 @dataclass(frozen=True)
