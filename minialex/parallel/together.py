@@ -69,7 +69,7 @@ def _witness(last_word: Path, line: str) -> Iterator[None]:
     It has a session of its own, for launchers end whole groups of processes.
     """
     command = [sys.executable, "-I", "-S", witness.__file__, str(last_word), line]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True) as process:
         yield
         process.communicate(witness.FAREWELL)
 

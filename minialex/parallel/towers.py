@@ -129,7 +129,7 @@ def half(layer: Layer, comm, own: bool) -> Layer:
 def divided(size: int, comm, what: str) -> int:
     if size % comm.size:
         raise UserError(
-            f"{what} are {size}, which {comm.size} ranks cannot share as towers: start 2, on a network with two of them "
+            f"{what} are {size}, which {comm.size} ranks cannot share as towers: start 2, on a network that has two "
             "(paper, code2012, bn) and an even number of classes; or take --parallel data"
         )
     return size // comm.size

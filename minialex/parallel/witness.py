@@ -28,6 +28,7 @@ def main(path: str, line: str) -> None:
         return
     if has_last_word(path):
         print(line, file=sys.stderr, flush=True)
+    os.close(sys.stderr.fileno())  # the launcher waits for it
     time.sleep(GRACE)
     Path(path).unlink(missing_ok=True)
 
