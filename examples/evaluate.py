@@ -6,7 +6,6 @@ their outputs averaged, as the paper has it of five networks and of seven.
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +27,7 @@ from minialex.evaluate import Score, class_errors, features, nearest, probabilit
 from minialex.files import write_atomically
 from minialex.network import table
 from minialex.ops import Ops
-from minialex.parallel import for_backend
+from minialex.parallel import ALONE, cores, for_backend, in_turn, on_ranks, team_of
 from minialex.precision import PRECISIONS
 from minialex.threads import compute_threads
 
@@ -77,32 +76,47 @@ class Trained:
 
 def main(argv=None):
     args = arguments(argv)
+    if args.parallel:
+        return on_ranks(lambda ranks: run(args, ranks))
+    return run(args, None)
+
+
+def run(args, ranks) -> None:
+    """Evaluate in this process alone, or as one of several ranks, each on its share of the images."""
     sys.stdout.reconfigure(errors="replace")  # a class may have a name that the console cannot show
     xp = get_backend(args.backend)
+    team = team_of(args.parallel, ranks, xp) if ranks else ALONE
     snapshots = [checkpoint.load(checkpoint.best_of(run), xp=xp) for run in args.run]
-    packed = data_for(snapshots, args)
-    with compute_threads(args.threads) as pool:
+    packed = in_turn(ranks, lambda: data_for(snapshots, args)) if ranks else data_for(snapshots, args)
+    if len(packed.val) < team.size:
+        raise UserError(f"there are {len(packed.val)} images for {team.size} ranks: start fewer")
+    with compute_threads(args.threads or cores(ranks)) as pool:
         networks = [trained(snapshot, pool, args.batch, xp) for snapshot in snapshots]
-        scores, total = [], 0
-        for run, network in zip(args.run, networks, strict=True):
-            p, t = network.run(probabilities, packed.val, args.crops, str(run))
-            scores.append(score(p, t))
-            total = total + p
-        p, words = total / len(networks), snapshots[0].config.get("words") or packed.words
-        report(args, packed, snapshots, scores, score(p, t))
-        if args.per_class:
-            report_classes(words, p, t)
-        if args.json:
-            text = json.dumps(result(args, packed, scores, p, t), indent=2)
-            write_atomically(args.json, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-        if args.figure4:
-            figures.figure4(guesses(packed.val, p), alike(networks[0], packed), words, args.figure4)
-            print(f"\nFigure 4 is in {args.figure4}")
+        outputs = []
+        for run_, network in zip(args.run, networks, strict=True):
+            own = network.run(probabilities, team.split(packed.val), args.crops, str(run_))
+            outputs.append(tuple(map(team.rows, own)))
+        if team.rank == 0:
+            tell(args, packed, snapshots, networks, outputs)
+
+
+def tell(args, packed: Packed, snapshots: list[Snapshot], networks: list[Trained], outputs: list[tuple]) -> None:
+    """Print and write what came out: of each network probabilities p (N,M), and labels t (N,)."""
+    scores, t = [score(p, t) for p, t in outputs], outputs[0][1]
+    p, words = sum(p for p, _ in outputs) / len(outputs), snapshots[0].config.get("words") or packed.words
+    report(args, packed, snapshots, scores, score(p, t))
+    if args.per_class:
+        report_classes(words, p, t)
+    if args.json:
+        text = json.dumps(result(args, packed, scores, p, t), indent=2)
+        write_atomically(args.json, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    if args.figure4:
+        figures.figure4(guesses(packed.val, p), alike(networks[0], packed), words, args.figure4)
+        print(f"\nFigure 4 is in {args.figure4}")
 
 
 def arguments(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    cores = os.cpu_count() or 1
     option = parser.add_argument
     option("--run", type=Path, action="append", required=True, help="a run's folder, or a checkpoint; may be repeated")
     option("--data", type=Path, metavar="DIR", help="the images, as for train_imagenet.py (else the toy set)")
@@ -112,7 +126,10 @@ def arguments(argv):
     option("--json", type=Path, metavar="FILE", help="the result as JSON")
     option("--batch", type=int, metavar="N", default=128, help="patches at a time (%(default)s)")
     option("--backend", choices=("numpy", "cupy", "auto"), default="auto", help="auto: CuPy where a GPU works")
-    option("--threads", type=int, metavar="N", default=cores, help="threads that compute (%(default)s)")
+    option("--threads", type=int, metavar="N", help=f"threads that compute ({cores()}, shared by ranks)")
+    option(
+        "--parallel", choices=("data",), help="on all ranks that mpiexec or srun starts, each on a share of the images"
+    )
     args = parser.parse_args(argv)
     check(args)
     return args
@@ -121,7 +138,7 @@ def arguments(argv):
 def check(args) -> None:
     """Before anything is computed, which may take hours."""
     for name in ("batch", "threads"):
-        if getattr(args, name) < 1:
+        if getattr(args, name) is not None and getattr(args, name) < 1:
             raise UserError(f"--{name} is {getattr(args, name)}: it needs to be 1 or above")
     for name in ("figure4", "json"):
         path = getattr(args, name)
@@ -140,7 +157,7 @@ def data_for(snapshots: list[Snapshot], args) -> Packed:
     names = {snapshot.config.get("data") for snapshot in snapshots}
     if args.data is None and names != {"toy"}:
         raise UserError(f"{args.run[0]} was not trained on the toy set: name the folder of its images with --data")
-    packed = open_data(args.data, workers=args.threads)
+    packed = open_data(args.data, workers=args.threads or cores())
     if packed.classes[: len(first)] != first:
         raise UserError(f"{args.run[0]} has other classes than {args.data or 'the toy set'}: {differ(first, packed)}")
     packed = packed.first_classes(len(first)) if len(first) < len(packed.classes) else packed

@@ -7,7 +7,6 @@ goes on, bit for bit as if nothing had happened.
 import argparse
 import itertools
 import math
-import os
 import sys
 import warnings
 from contextlib import nullcontext
@@ -25,7 +24,7 @@ from minialex.data.prepare import open_data
 from minialex.errors import UserError, main_status
 from minialex.files import alone_in
 from minialex.optim import Steps
-from minialex.parallel import ALONE, TEAMS, for_backend, from_first, in_turn, local, on_ranks, team_of
+from minialex.parallel import ALONE, TEAMS, for_backend, cores, from_first, in_turn, on_ranks, team_of
 from minialex.precision import PRECISIONS
 from minialex.recipes import RECIPES, Recipe, recipe_for
 from minialex.threads import compute_threads
@@ -62,7 +61,7 @@ def run(args, ranks) -> None:
             "--kernels are for a GPU with CuPy: leave it out, or --backend cupy, which tells what is missing"
         )
     team = team_of(args.parallel, ranks, xp) if ranks else ALONE
-    threads = args.threads or max(1, (os.cpu_count() or 1) // (local(ranks).size if ranks else 1))
+    threads = args.threads or cores(ranks)
 
     def prepared() -> Packed:
         return open_data(args.data, workers=args.workers)
@@ -91,7 +90,6 @@ def arguments(argv):
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=recipe_table(), formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    cores = os.cpu_count() or 1
     data = parser.add_argument_group("data")
     data.add_argument("--data", type=Path, metavar="DIR", help=DATA_HELP)
     data.add_argument("--classes", type=int, metavar="N", help="the first N classes of the data alone")
@@ -105,8 +103,8 @@ def arguments(argv):
     where.add_argument(
         "--backend", choices=("numpy", "cupy", "auto"), default="auto", help="auto: CuPy where a GPU works, else NumPy"
     )
-    where.add_argument("--workers", type=int, metavar="N", default=cores, help="processes that decode (%(default)s)")
-    where.add_argument("--threads", type=int, metavar="N", help=f"threads that compute ({cores}, shared by ranks)")
+    where.add_argument("--workers", type=int, metavar="N", default=cores(), help="processes that decode (%(default)s)")
+    where.add_argument("--threads", type=int, metavar="N", help=f"threads that compute ({cores()}, shared by ranks)")
     where.add_argument("--parallel", choices=TEAMS, help="on all ranks that mpiexec or srun starts; see below")
     where.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; without it, a new one in runs/")
     where.add_argument("--resume", choices=("newest", "last-good"), nargs="?", const="newest", help=RESUME_HELP)

@@ -152,7 +152,8 @@ def check(parent: Path, args) -> bool:
     print(
         f"{args.ranks} ranks ({args.parallel}): {seen['kills']} kills of a rank at 0 to {seconds:.1f} s; all ended "
         f"within {seen['slowest, ms']} ms, {seen['outlived']} outlived it, {seen['not told']} without one line that "
-        f"names the rank; {seen['broken']} checkpoints broken, {seen['differing']} bytes differ in {seen['runs']} finished runs",
+        f"names the rank; {seen['broken']} checkpoints broken, {seen['differing']} bytes differ in {seen['runs']} "
+        "finished runs",
         flush=True,
     )
     return not any(seen[what] for what in ("outlived", "not told", "broken", "differing"))

@@ -4,7 +4,7 @@ from minialex.parallel.chunks import BLOCK, CHUNK, FEW, Chunks, ColumnBlocks, by
 from minialex.parallel.comm import Mpi, Nccl, world
 from minialex.parallel.data import DataParallel
 from minialex.parallel.team import ALONE, Share, Team
-from minialex.parallel.together import TEAMS, from_first, in_turn, local, on_ranks, team_of
+from minialex.parallel.together import TEAMS, cores, from_first, in_turn, on_ranks, team_of
 from minialex.parallel.towers import Exchange, Logits, Towers, towers
 
 __all__ = [
@@ -24,10 +24,10 @@ __all__ = [
     "Team",
     "Towers",
     "by_image_chunks",
+    "cores",
     "for_backend",
     "from_first",
     "in_turn",
-    "local",
     "on_ranks",
     "team_of",
     "towers",

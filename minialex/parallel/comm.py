@@ -65,11 +65,7 @@ class Mpi:
 
 def largest(ranks, numbers: tuple[float, ...]) -> tuple[float, ...]:
     """The largest of each number among the ranks, on every rank."""
-    from mpi4py import MPI
-
-    numbers = np.array(numbers, "float64")
-    ranks.Allreduce(MPI.IN_PLACE, numbers, op=MPI.MAX)
-    return tuple(numbers.tolist())
+    return tuple(map(max, zip(*ranks.allgather(numbers), strict=True)))
 
 
 def _bytes(array: np.ndarray) -> np.ndarray:

@@ -62,8 +62,7 @@ class Sums:
 class DataShare(Share):
     """A rank's images of a batch. Where none is left for it, it takes another's last one, with weight 0."""
 
-    ranks: Any = None
-    comm: Any = None
+    team: Any = None
     sums: Sums | None = None
 
     def ops(self, ops):
@@ -84,19 +83,18 @@ class DataShare(Share):
             return state
         values = state.values()
         flat = xp_of(*values).concatenate([value.reshape(-1) for value in values]) * self.weight
-        self.comm.sum(flat)
+        self.team.comm.sum(flat)
         ends = np.cumsum([value.size for value in values])[:-1].tolist()
         parts = xp_of(flat).split(flat, ends)
         return {name: part.reshape(value.shape) for (name, value), part in zip(state.items(), parts, strict=True)}
 
     def total(self, loss, right, *others):
         values = xp_of(loss).stack((loss * self.weight, right * (self.weight > 0), *others))
-        self.comm.sum(values)
+        self.team.comm.sum(values)
         return values
 
     def whole(self, array):
-        parts = self.ranks.gather(to_numpy(array if self.weight else array[:0]))
-        return None if parts is None else xp_of(array).asarray(np.concatenate(parts))
+        return self.team.rows(array if self.weight else array[:0])
 
 
 class DataParallel(Team):
@@ -104,7 +102,7 @@ class DataParallel(Team):
 
     def __init__(self, ranks, comm, xp):
         self.rank, self.size = ranks.rank, ranks.size
-        self._ranks, self._comm, self._xp = ranks, comm, xp
+        self.comm, self._ranks, self._xp = comm, ranks, xp
 
     def whole(self, snapshot):
         return snapshot if self.rank == 0 else None
@@ -113,15 +111,19 @@ class DataParallel(Team):
         rows = rows_of(images, self.rank, self.size)
         weight = (rows.stop - rows.start) / images
         rows = rows if weight else slice(images - 1, images)
-        return DataShare(images, rows, weight, self._ranks, self._comm, Sums(self._comm))
+        return DataShare(images, rows, weight, self, Sums(self.comm))
 
     def split(self, split):
         rows = rows_of(len(split), self.rank, self.size)
         return Subset(split, np.arange(rows.start, rows.stop))
 
+    def rows(self, array):
+        parts = self._ranks.gather(to_numpy(array))
+        return xp_of(array).asarray(np.concatenate(parts)) if self.rank == 0 else None
+
     def total(self, sums, count):
         sums = sums if count else self._xp.zeros(3, "float64")
-        self._comm.sum(sums)
+        self.comm.sum(sums)
         return sums, self._ranks.allreduce(count)
 
     def agree(self, *numbers):

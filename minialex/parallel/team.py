@@ -69,6 +69,10 @@ class Team:
         """The images of a split that this rank tests the network on."""
         return split
 
+    def rows(self, array):
+        """From what the ranks found out about their images that of all, on the first rank; None on others. Collective."""
+        return array
+
     def total(self, sums, count: int) -> tuple:
         """Sums over the images of a test, and their count: of all ranks. Collective."""
         return sums, count

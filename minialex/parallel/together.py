@@ -89,7 +89,7 @@ def in_turn(ranks, make: Callable):
 
     What makes files that others then find is done once, whether machines share their disks or not.
     """
-    place = local_rank(ranks)
+    place = local(ranks).rank
     turn = 0 if ranks.rank == 0 else 1 if place == 0 else 2
     for now in range(3):
         if now == turn:
@@ -98,16 +98,16 @@ def in_turn(ranks, make: Callable):
     return made
 
 
-def local_rank(ranks) -> int:
-    """The number of a rank among those of its machine."""
-    return local(ranks).rank
-
-
 def local(ranks):
     """The ranks of this machine."""
     from mpi4py import MPI
 
     return ranks.Split_type(MPI.COMM_TYPE_SHARED)
+
+
+def cores(ranks=None) -> int:
+    """Cores of this machine for each of the ranks on it."""
+    return max(1, (os.cpu_count() or 1) // (local(ranks).size if ranks else 1))
 
 
 def team_of(kind: str, ranks, xp: ModuleType) -> Team:
