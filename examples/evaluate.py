@@ -127,9 +127,7 @@ def arguments(argv):
     option("--batch", type=int, metavar="N", default=128, help="patches at a time (%(default)s)")
     option("--backend", choices=("numpy", "cupy", "auto"), default="auto", help="auto: CuPy where a GPU works")
     option("--threads", type=int, metavar="N", help=f"threads that compute ({cores()}, shared by ranks)")
-    option(
-        "--parallel", choices=("data",), help="on all ranks that mpiexec or srun starts, each on a share of the images"
-    )
+    option("--parallel", choices=("data",), help="on all ranks that mpiexec starts, each a share of the images")
     args = parser.parse_args(argv)
     check(args)
     return args

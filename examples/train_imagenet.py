@@ -24,7 +24,7 @@ from minialex.data.prepare import open_data
 from minialex.errors import UserError, main_status
 from minialex.files import alone_in
 from minialex.optim import Steps
-from minialex.parallel import ALONE, TEAMS, for_backend, cores, from_first, in_turn, on_ranks, team_of
+from minialex.parallel import ALONE, TEAMS, cores, for_backend, from_first, in_turn, on_ranks, team_of
 from minialex.precision import PRECISIONS
 from minialex.recipes import RECIPES, Recipe, recipe_for
 from minialex.threads import compute_threads
@@ -36,6 +36,19 @@ RECIPES_HELP = """Without --recipe it is toy for the built-in images, small for 
 paper drops its rate where the validation error has stalled; code2012, from the
 authors' released code, slows conv1 after 67 epochs and freezes it after 72.
 The run's config.json holds all that was used.
+"""
+
+PARALLEL_HELP = """on several processors, GPUs or machines (pip install "minialex[mpi]"):
+  one machine, a rank a GPU  mpiexec -n 8 python examples/train_imagenet.py
+                               --parallel data --backend cupy --data DIR
+  machines listed in HOSTS   mpiexec -f HOSTS -n 32 ...          (MPICH), or
+                             mpiexec --hostfile HOSTS -n 32 ...  (Open MPI)
+  machines under SLURM       srun --kill-on-bad-exit=1 --nodes 4
+                               --ntasks-per-node 8 --gpus-per-node 8 python ...
+With --parallel data each rank has the network and a share of every batch,
+whose size --batch is; with towers two ranks have half of the kernels each, as
+in section 3.2. Each machine needs the data under the same path. The first rank
+alone reads and writes the run's folder; --resume takes any number of ranks.
 """
 
 RESUME_HELP = """go on with the run in --out from its newest checkpoint; or, where that one is damaged, from the
@@ -142,14 +155,14 @@ def add_training(parser) -> None:
 
 
 def recipe_table() -> str:
-    """The recipes side by side, and how one is chosen."""
+    """The recipes side by side, how one is chosen, and how ranks are started."""
     rows = [("recipes", "batch", "epochs", "rate", "of biases", "divided by 10", "colour noise")]
     for name, recipe in RECIPES.items():
         schedule = recipe.schedule
         drops = f"after {', '.join(map(str, schedule.epochs))}" if isinstance(schedule, Steps) else "three times"
         numbers = map(str, (recipe.batch, recipe.epochs, recipe.rate, recipe.bias_rate))
         rows.append((name, *numbers, drops, recipe.augmentation.color))
-    return f"{network.table(rows)}\n\n{RECIPES_HELP}"
+    return f"{network.table(rows)}\n\n{RECIPES_HELP}\n{PARALLEL_HELP}"
 
 
 def check(args) -> None:

@@ -88,8 +88,11 @@ def nccl_backend(xp: ModuleType, ranks):
 
     Raises UserError where CuPy has no NCCL.
     """
-    if not xp.cuda.nccl.available:
-        raise UserError('several GPUs need NCCL, which CuPy does not find: pip install "minialex[nccl]"')
+    from cupy.cuda import nccl
+
+    if not nccl.available:
+        cuda = xp.cuda.runtime.runtimeGetVersion() // 1000
+        raise UserError(f"several GPUs need NCCL, which CuPy does not find: pip install nvidia-nccl-cu{cuda}")
     from cupyx.distributed import NCCLBackend
 
     return NCCLBackend(ranks.size, ranks.rank, use_mpi=True)

@@ -70,7 +70,7 @@ class Team:
         return split
 
     def rows(self, array):
-        """From what the ranks found out about their images that of all, on the first rank; None on others. Collective."""
+        """From what the ranks found for their images that of all images, on the first rank; None else. Collective."""
         return array
 
     def total(self, sums, count: int) -> tuple:
