@@ -44,8 +44,9 @@ NAMES_FILE = Path(__file__).with_name("cupy_names.txt")
 SUBMODULES = ("linalg", "lib", "lib.stride_tricks")
 CUDA = (  # what there is of cupy.cuda here
     "Device Event Event.synchronize Stream Stream.record Stream.synchronize Stream.wait_event "
-    "alloc_pinned_memory get_current_stream runtime.memGetInfo"
+    "alloc_pinned_memory get_current_stream runtime.memGetInfo runtime.getDeviceCount Device.use Device.pci_bus_id"
 ).split()
+NCCL = "all_gather all_reduce reduce_scatter".split()  # of cupyx.distributed's NCCLBackend
 UPLOADING = {"array", "asarray", "asanyarray", "ascontiguousarray"}  # these take what is on the host
 ARRAY_ARGUMENTS = {"a", "b", "x", "y", "x1", "x2", "arr", "array", "ary", "condition"}
 SCALARS = (bool, int, float, np.generic, type(None))
@@ -246,16 +247,26 @@ class Cuda:
 
     def __init__(self):
         self.Stream, self.current = Stream, Stream()
-        self.runtime = SimpleNamespace(memGetInfo=lambda: (80 * 2**30, 80 * 2**30))  # bytes free, and in all
-
-    def Device(self):
-        return nullcontext()
+        memory = (80 * 2**30, 80 * 2**30)  # bytes free, and in all
+        self.runtime = SimpleNamespace(memGetInfo=lambda: memory, getDeviceCount=lambda: 1)
+        self.Device = Device
 
     def alloc_pinned_memory(self, size):
         return bytearray(size + 100)  # CuPy rounds up
 
     def get_current_stream(self):
         return self.current
+
+
+class Device(nullcontext):
+    """cupy.cuda.Device: which one makes no difference here."""
+
+    def __init__(self, number=0):
+        super().__init__()
+        self.number, self.pci_bus_id = number, f"0000:{number:02X}:00.0"
+
+    def use(self):
+        pass
 
 
 class Stream:
@@ -372,6 +383,10 @@ def write_names():
                 lines += describe(prefix + name, thing)
     for name in CUDA:
         lines += describe(f"cuda.{name}", operator.attrgetter(name)(cupy.cuda))
+    from cupyx.distributed import NCCLBackend
+
+    for name in NCCL:
+        lines += describe(f"NCCLBackend.{name}", getattr(NCCLBackend, name))
     NAMES_FILE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

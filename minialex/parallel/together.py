@@ -121,10 +121,11 @@ def team_of(kind: str, ranks, xp: ModuleType) -> Team:
     if xp is np:
         return TEAMS[kind](ranks, Mpi(ranks), xp)
     here = local(ranks)
-    gpus = xp.cuda.runtime.getDeviceCount()
-    if here.size > gpus:
-        raise UserError(f"{platform.node()} has {gpus} GPUs for {here.size} ranks: start one rank a GPU")
-    xp.cuda.Device(here.rank).use()
+    device = xp.cuda.Device(here.rank % xp.cuda.runtime.getDeviceCount())  # a launcher may show each rank but its own
+    device.use()
+    gpus = len(set(here.allgather(device.pci_bus_id)))
+    if gpus < here.size:
+        raise UserError(f"{platform.node()} has {here.size} ranks on {gpus} of its GPUs: start one rank a GPU")
     return TEAMS[kind](ranks, Nccl(ranks, xp), xp)
 
 
