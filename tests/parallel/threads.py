@@ -1,7 +1,7 @@
 """Ranks that are threads of one process, for tests without MPI: each with a stand-in for a GPU of its own.
 
-`Ranks` has what is asked of mpi4py's communicator, `FakeNccl` what is asked of CuPy's NCCLBackend: the same arguments, and
-only arrays of the rank's own stand-in. A rank that fails breaks the barrier, and all end.
+`Ranks` has what is asked of mpi4py's communicator, `FakeNccl` what is asked of CuPy's NCCLBackend: the same arguments,
+and only arrays of the rank's own stand-in. A rank that fails breaks the barrier, and all end.
 """
 
 from concurrent.futures import ThreadPoolExecutor
