@@ -26,16 +26,8 @@ LOGITS = 500
 def test_a_rank_has_half_of_the_kernels_and_exchanges_where_the_paper_does():
     rewritten = towers(alexnet.build("paper").layers, TWO)
     kernels = [layer for layer in rewritten if isinstance(layer, (Conv, Linear))]
-    assert [getattr(layer, "maps", None) or layer.units for layer in kernels] == [
-        48,
-        128,
-        192,
-        192,
-        128,
-        2048,
-        2048,
-        500,
-    ]
+    sizes = [getattr(layer, "maps", None) or layer.units for layer in kernels]
+    assert sizes == [48, 128, 192, 192, 128, 2048, 2048, 500]
     assert all(layer.groups == 1 for layer in kernels[:5])
     following = [rewritten[place + 1] for place, layer in enumerate(rewritten) if type(layer) is Exchange]
     assert [getattr(layer, "name", type(layer).__name__) for layer in following] == ["conv3", "Flatten", "fc7", "fc8"]
@@ -105,9 +97,8 @@ def test_steps_on_two_gpus_are_those_of_one_process(monkeypatch, variant):
         ours, its = getattr(whole, group), getattr(expected, group)
         assert list(ours) == list(its)
         for name, value in its.items():
-            np.testing.assert_allclose(
-                to_numpy(ours[name]), value, rtol=0, atol=1e-12 * np.abs(value).max(), err_msg=name
-            )
+            close = {"rtol": 0, "atol": 1e-12 * np.abs(value).max()}
+            np.testing.assert_allclose(to_numpy(ours[name]), value, **close, err_msg=name)
 
 
 def test_the_bytes_of_a_step_are_those_of_the_shapes(monkeypatch):
@@ -129,14 +120,8 @@ def test_the_bytes_of_a_step_are_those_of_the_shapes(monkeypatch):
 
 def shape_after(layer, x, xp):
     """Send x through one layer of a tower, and through an exchange backward too."""
-    params = {}
-    if hasattr(layer, "init"):
-        params = {name: xp.zeros(value.shape, "float32") for name, value in layer.init(x.shape[1:], Zeros()).items()}
-    state = {
-        name: xp.asarray(value) for name, value in getattr(layer, "init_state", lambda shape: {})(x.shape[1:]).items()
-    }
-
-    y, cache = layer.forward(params, x, state=state, train=False, rng=None, ops=reference)
+    params = {name: xp.zeros(value.shape, "float32") for name, value in layer.init(x.shape[1:], Zeros()).items()}
+    y, cache = layer.forward(params, x, state={}, train=False, rng=None, ops=reference)
     if isinstance(layer, Exchange):
         dx, _ = layer.backward(y, cache, ops=reference)
         assert dx.shape == x.shape
