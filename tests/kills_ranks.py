@@ -1,4 +1,4 @@
-"""Kill one rank of a training run on several, let the same command go on, and compare with a run without kills.
+"""Kill one rank of a run in the midst of its steps, let the same command go on, compare with a run without kills.
 
     python tests/kills_ranks.py --kills 20
     python tests/kills_ranks.py --kills 20 --parallel towers --ranks 2
@@ -55,9 +55,11 @@ class Run:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         return subprocess.Popen(command, env=environment, **pipes)
 
-    def victims(self) -> list[int]:
-        """The process numbers of all ranks, once there are all."""
+    def victims(self, process: subprocess.Popen) -> list[int]:
+        """The process numbers of all ranks, once all are in a step; none where it ends without one."""
         while len(list(self.pids.iterdir())) < self.ranks:
+            if process.poll() is not None:
+                return []
             time.sleep(0.01)
         return [int(_filled(self.pids / str(rank))) for rank in range(self.ranks)]
 
@@ -75,20 +77,20 @@ def _filled(path: Path) -> str:
 
 
 def finish(run: Run) -> float:
-    """Let a run come to its end; for how many seconds its ranks worked."""
+    """Let a run come to its end; the seconds from its first step to its last."""
     process = run.start()
-    run.victims()
-    began = time.monotonic()
+    run.victims(process)
+    began = time.time()
     output, _ = process.communicate(timeout=LIMIT)
     if process.returncode:
         raise SystemExit(f"{output}the command failed with status {process.returncode}")
-    return time.monotonic() - began
+    return max([began, *(path.stat().st_mtime for path in run.pids.iterdir())]) - began
 
 
 def kill_one(run: Run, rank: int, seconds: float, seen: Counter) -> bool:
-    """Kill a rank so long after the start; whether it was still at work."""
+    """Kill a rank so long after its first step began; whether it was still at work."""
     process = run.start()
-    pids = run.victims()
+    pids = run.victims(process)
     time.sleep(seconds)
     if process.poll() is not None:
         process.communicate()
@@ -96,7 +98,7 @@ def kill_one(run: Run, rank: int, seconds: float, seen: Counter) -> bool:
     os.kill(pids[rank], signal.SIGKILL)
     killed = time.monotonic()
     output, _ = process.communicate(timeout=LIMIT)
-    if process.returncode == 0:  # it had come to its end
+    if "done: " in output:  # it had come to its end
         return False
     seen["slowest, ms"] = max(seen["slowest, ms"], round(1000 * (time.monotonic() - killed)))
     seen["kills"] += 1

@@ -1,4 +1,4 @@
-"""Run a program as a rank that leaves its process number in a folder, and its run saves after each step.
+"""Run a program as a rank that leaves its process number in a folder at each step, and saves after it.
 
 mpiexec -n 2 python tests/one_rank.py FOLDER PROGRAM [arguments]
 """
@@ -15,5 +15,13 @@ from minialex import train
 folder, *sys.argv = sys.argv[1:]
 train.SAVE_EVERY = -1  # seconds
 os.fsync = lambda handle: None  # slow, and of use only where the machine itself dies
-(Path(folder) / str(MPI.COMM_WORLD.rank)).write_text(str(os.getpid()))
+plain = train.step
+
+
+def step(*args, **kwargs):
+    (Path(folder) / str(MPI.COMM_WORLD.rank)).write_text(str(os.getpid()))
+    return plain(*args, **kwargs)
+
+
+train.step = step
 runpy.run_path(sys.argv[0], run_name="__main__")
