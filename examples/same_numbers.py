@@ -4,7 +4,7 @@
     mpiexec -n 3 python examples/same_numbers.py data --batch 7
 
 Every rank does the steps a second time on its own, in float64, and compares what it holds of the network; the first one
-prints the largest differences, and how many bytes a rank handed over in a step.
+prints the largest differences, and how many bytes a rank has sent in a step.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main(argv=None):
     found = ranks.gather(differences(parts, team.part(whole)))
     if ranks.rank == 0:
         report(args, found, losses, shared)
-        print(f"a rank handed over, in bytes a step: {per_step(comm.sent, args.steps)}")
+        print(f"a rank sent, in bytes a step: {per_step(comm.sent, args.steps)}")
 
 
 def arguments(argv):

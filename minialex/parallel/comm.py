@@ -6,7 +6,8 @@ Both have three exchanges, which are all that the rest needs:
     gather(array)         (ranks,*shape): the arrays of all ranks, on every rank
     scatter_sum(parts)    parts (ranks,*shape) -> shape: the sum over the ranks of parts[r], on rank r alone
 
-They are collective: every rank has to call them, in one order. `sent` counts the bytes of the arrays that a rank gave.
+They are collective: every rank has to call them, in one order. `sent` counts, for each of the three, the bytes that a
+rank has to send: its array to each other rank, one of its parts to each, and as much as `ring` says.
 """
 
 from collections import Counter
@@ -45,11 +46,11 @@ class Mpi:
         """Begin to sum a contiguous array in place; returns what waits for the end of it."""
         from mpi4py import MPI
 
-        self.sent["sum"] += array.nbytes
+        self.sent["sum"] += ring(self.size, array.nbytes)
         return self._ranks.Iallreduce(MPI.IN_PLACE, array).wait
 
     def gather(self, array: np.ndarray) -> np.ndarray:
-        self.sent["gather"] += array.nbytes
+        self.sent["gather"] += (self.size - 1) * array.nbytes
         gathered = np.empty((self.size, *array.shape), array.dtype)
         self._ranks.Allgather(_bytes(array), _bytes(gathered))
         return gathered
@@ -57,10 +58,15 @@ class Mpi:
     def scatter_sum(self, parts: np.ndarray) -> np.ndarray:
         if parts.dtype == "float16":  # not every MPI can add it up
             return self.scatter_sum(parts.astype("float32")).astype("float16")
-        self.sent["scatter_sum"] += parts.nbytes
+        self.sent["scatter_sum"] += (self.size - 1) * parts[0].nbytes
         own = np.empty(parts.shape[1:], parts.dtype)
         self._ranks.Reduce_scatter_block(np.ascontiguousarray(parts), own)
         return own
+
+
+def ring(ranks: int, size: int) -> int:
+    """Bytes that each rank sends to sum `size` bytes: a part goes to all others once to be summed, and once summed."""
+    return 2 * (ranks - 1) * size // ranks
 
 
 def largest(ranks, numbers: tuple[float, ...]) -> tuple[float, ...]:
@@ -81,7 +87,7 @@ class Nccl:
         self._stream = xp.cuda.Stream(non_blocking=True)
 
     def sum(self, array) -> None:
-        self.sent["sum"] += array.nbytes
+        self.sent["sum"] += ring(self.size, array.nbytes)
         self._nccl.all_reduce(array, array, "sum")
 
     def start_sum(self, array) -> Callable[[], None]:
@@ -89,20 +95,20 @@ class Nccl:
 
         Returns what makes that one wait for the end of it, and not the host.
         """
-        self.sent["sum"] += array.nbytes
+        self.sent["sum"] += ring(self.size, array.nbytes)
         self._stream.wait_event(self._xp.cuda.get_current_stream().record())
         self._nccl.all_reduce(array, array, "sum", self._stream)
         done = self._stream.record()
         return lambda: self._xp.cuda.get_current_stream().wait_event(done)
 
     def gather(self, array):
-        self.sent["gather"] += array.nbytes
+        self.sent["gather"] += (self.size - 1) * array.nbytes
         gathered = self._xp.empty((self.size, *array.shape), array.dtype)
         self._nccl.all_gather(self._xp.ascontiguousarray(array), gathered, array.size)
         return gathered
 
     def scatter_sum(self, parts):
-        self.sent["scatter_sum"] += parts.nbytes
+        self.sent["scatter_sum"] += (self.size - 1) * parts[0].nbytes
         own = self._xp.empty(parts.shape[1:], parts.dtype)
         self._nccl.reduce_scatter(self._xp.ascontiguousarray(parts), own, own.size, "sum")
         return own

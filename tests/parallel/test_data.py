@@ -200,4 +200,4 @@ def test_the_bytes_of_a_step_are_those_of_the_parameters(mpi):
     params, _ = network.init(net.layers, net.input_shape, generator(0, INIT), xp=np, dtype="float64")
     loss_and_hits = 16
     expected = sum(value.nbytes for value in params.values()) + loss_and_hits
-    assert f"a rank handed over, in bytes a step: sum {expected:,}\n" in done.stdout
+    assert f"a rank sent, in bytes a step: sum {expected:,}\n" in done.stdout

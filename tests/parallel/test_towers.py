@@ -115,7 +115,7 @@ def test_the_bytes_of_a_step_are_those_of_the_shapes(monkeypatch):
 
     per_image = 4 * sum(EXCHANGED)
     for sent in on_threads(2, work, monkeypatch):
-        assert sent == {"gather": batch * (per_image + 4 * LOGITS), "scatter_sum": batch * 2 * per_image}
+        assert sent == {"gather": batch * (per_image + 4 * LOGITS), "scatter_sum": batch * per_image}
 
 
 def shape_after(layer, x, xp):
