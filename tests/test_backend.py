@@ -179,6 +179,22 @@ def test_numpy_never_asks_for_cupy(machine):
     assert get_backend("numpy") is np
 
 
+@pytest.mark.parametrize("available", [True, False])
+def test_nccl_is_cupys_own_or_a_line_says_what_to_install(monkeypatch, available):
+    made = []
+    nccl, distributed = SimpleNamespace(available=available), SimpleNamespace(NCCLBackend=lambda *a, **k: made.append((a, k)))
+    modules = {"cupy": SimpleNamespace(), "cupy.cuda": SimpleNamespace(nccl=nccl), "cupyx": SimpleNamespace()}
+    for name, module in (modules | {"cupyx.distributed": distributed}).items():
+        monkeypatch.setitem(sys.modules, name, module)
+    xp, ranks = fake_cupy(), SimpleNamespace(size=8, rank=3)
+    if available:
+        backend.nccl_backend(xp, ranks)
+        assert made == [((8, 3), {"use_mpi": True})]
+    else:
+        with pytest.raises(UserError, match="several GPUs need NCCL.*pip install nvidia-nccl-cu13"):
+            backend.nccl_backend(xp, ranks)
+
+
 def test_an_unknown_backend_is_a_user_error():
     with pytest.raises(UserError, match='no backend "torch": choose numpy, cupy or auto'):
         get_backend("torch")

@@ -83,6 +83,16 @@ def test_arrays_of_a_device_come_back_to_it(tmp_path, snapshot):
     assert_equal(checkpoint.load(tmp_path / "a.safetensors", xp=np), snapshot)
 
 
+def test_every_array_is_changed_and_nothing_else(snapshot):
+    changed = snapshot.on(lambda value: value + 1)
+    for group in checkpoint.GROUPS:
+        ours, its = getattr(changed, group), getattr(snapshot, group)
+        assert list(ours) == list(its) and its
+        for name, value in its.items():
+            np.testing.assert_array_equal(ours[name], value + 1)
+    assert (changed.epoch, changed.history, changed.mean is snapshot.mean) == (snapshot.epoch, snapshot.history, True)
+
+
 def test_any_program_can_read_it(tmp_path, snapshot):
     checkpoint.save(tmp_path / "a.safetensors", snapshot)
     (tmp_path / "plain").write_bytes(b"")

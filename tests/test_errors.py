@@ -82,3 +82,9 @@ def test_arguments_go_in_and_the_status_comes_out(returned, status):
 
     assert main_status(main, ["--fast"]) == status
     assert seen == [["--fast"]]
+
+
+def test_another_may_say_it(capsys):
+    said = []
+    assert main_status(raising(UserError("no such folder")), say=said.append) == 2
+    assert said == ["error: no such folder"] and capsys.readouterr().err == ""

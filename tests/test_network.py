@@ -224,3 +224,18 @@ def test_the_summary_counts_what_a_nameless_layer_holds():
 
     rows = network.summary((Own(), Conv("gain2", 2, 1)), SHAPE).splitlines()
     assert rows[1].split() == ["Own", "9x8x4", "4", "0"] and rows[3].split() == ["total", "14", "576"]
+
+
+def test_gradients_are_told_as_they_come_the_last_layers_first():
+    params, state = start()
+    logits, caches = network.forward(LAYERS, params, images(), state=state, train=True, rng=generator(0, DROPOUT))
+    told: list = []
+    grads = network.backward(LAYERS, params, caches, np.ones_like(logits), ready=lambda new: told.append(dict(new)))
+    names = [list(new) for new in told if new]
+    assert names == [list(group) for group in reversed(by_layer(params))]
+    assert all(new[name] is grads[name] for new in told for name in new)
+
+
+def by_layer(params):
+    layers = dict.fromkeys(name.partition(".")[0] for name in params)
+    return [[name for name in params if name.partition(".")[0] == layer] for layer in layers]

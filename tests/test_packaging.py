@@ -17,7 +17,7 @@ def test_requirements_are_those_of_the_package_and_its_tests():
 
 def test_every_requirement_has_a_lower_and_an_upper_bound():
     extras = PROJECT["optional-dependencies"]
-    optional = [requirement for name in ("test", "words", "onnx", "cuda12", "cuda13") for requirement in extras[name]]
+    optional = [requirement for name in ("test", "words", "onnx", "mpi", "cuda12", "cuda13") for requirement in extras[name]]
     for requirement in PROJECT["dependencies"] + optional:
         assert ">=" in requirement and ",<" in requirement, requirement
 

@@ -50,6 +50,14 @@ def test_the_central_patch(size, offset):
     assert patches.image.tolist() == [0, 1]
 
 
+def test_the_patches_of_some_images():
+    whole = random_patches(7, 200, generator(0, AUGMENT))
+    some = whole.of(slice(2, 5))
+    assert (len(some), some.size, some.image.tolist()) == (3, 200, [0, 1, 2])
+    np.testing.assert_array_equal(some.offsets, whole.offsets[2:5])
+    np.testing.assert_array_equal(some.mirrored, whole.mirrored[2:5])
+
+
 def test_ten_patches_are_the_corners_and_the_centre_then_their_mirror_images():
     patches = ten_patches(2, 227)
     five = [[0, 0], [0, 29], [29, 0], [29, 29], [14, 14]]
