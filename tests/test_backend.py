@@ -182,7 +182,8 @@ def test_numpy_never_asks_for_cupy(machine):
 @pytest.mark.parametrize("available", [True, False])
 def test_nccl_is_cupys_own_or_a_line_says_what_to_install(monkeypatch, available):
     made = []
-    nccl, distributed = SimpleNamespace(available=available), SimpleNamespace(NCCLBackend=lambda *a, **k: made.append((a, k)))
+    nccl = SimpleNamespace(available=available)
+    distributed = SimpleNamespace(NCCLBackend=lambda *given, **named: made.append((given, named)))
     modules = {"cupy": SimpleNamespace(), "cupy.cuda": SimpleNamespace(nccl=nccl), "cupyx": SimpleNamespace()}
     for name, module in (modules | {"cupyx.distributed": distributed}).items():
         monkeypatch.setitem(sys.modules, name, module)

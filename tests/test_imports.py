@@ -47,7 +47,8 @@ data -> doctor
 errors -> files
 """
 FOR_ALL = {"errors", "files", "rng"}
-HEAVY = {"matplotlib", "PIL", "tqdm", "safetensors", "threadpoolctl", "filelock", "scipy", "cupy", "torch", "onnx", "mpi4py"}
+HEAVY = {"matplotlib", "PIL", "tqdm", "safetensors", "threadpoolctl", "filelock", "scipy"}
+HEAVY |= {"cupy", "torch", "onnx", "mpi4py"}
 
 
 def allowed():

@@ -17,7 +17,8 @@ def test_requirements_are_those_of_the_package_and_its_tests():
 
 def test_every_requirement_has_a_lower_and_an_upper_bound():
     extras = PROJECT["optional-dependencies"]
-    optional = [requirement for name in ("test", "words", "onnx", "mpi", "cuda12", "cuda13") for requirement in extras[name]]
+    names = ("test", "words", "onnx", "mpi", "cuda12", "cuda13")
+    optional = [requirement for name in names for requirement in extras[name]]
     for requirement in PROJECT["dependencies"] + optional:
         assert ">=" in requirement and ",<" in requirement, requirement
 
