@@ -82,7 +82,7 @@ def run(args, ranks) -> None:
     packed = in_turn(ranks, prepared) if ranks else prepared()
     packed = packed.first_classes(args.classes) if args.classes else packed
     config = configure(args, packed)
-    folder = args.out or new_folder(Path("runs"), f"{config.data}-{config.variant}")
+    folder = team.told(args.out or new_folder(Path("runs"), f"{config.data}-{config.variant}"))
     with alone_in(folder) if first else nullcontext(), compute_threads(threads) as pool:
         layers, ops = for_backend(team.layers(config.network().layers), xp, pool)
 

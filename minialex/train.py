@@ -422,7 +422,7 @@ class Trainer:
     def _check_finite(self, loss: float, images: Callable, when: str) -> None:
         if not math.isfinite(loss):  # on every rank then
             whole, x = self.team.whole(self.snapshot), images()
-            where = self._first_not_finite(whole, x) if whole else "another rank"
+            where = self.team.told(self._first_not_finite(whole, x) if whole else None)
             raise self._failed(f"the loss is {loss} in {when}, first seen in {where}")
 
     def _first_not_finite(self, now: Snapshot, x) -> str:

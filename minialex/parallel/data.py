@@ -128,3 +128,6 @@ class DataParallel(Team):
 
     def agree(self, *numbers):
         return largest(self._ranks, numbers)
+
+    def told(self, value):
+        return self._ranks.bcast(value)

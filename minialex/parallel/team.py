@@ -81,5 +81,9 @@ class Team:
         """The largest of each number among the ranks. Collective."""
         return numbers
 
+    def told(self, value):
+        """What the first rank has here, on every rank. Collective."""
+        return value
+
 
 ALONE = Team()

@@ -120,3 +120,28 @@ def test_mixed_precision_on_two_ranks_of_mpi(mpi, data, tmp_path):
     run = ["train_imagenet", "--data", data, "--out", tmp_path, *how.split(), "--dtype", "mixed"]
     done = mpi(2, *run, "--parallel", "towers")
     assert done.returncode == 0 and "done: top-1" in done.stdout, done.stderr
+
+
+def test_each_rank_validates_its_own_images(monkeypatch, tmp_path):
+    packed = Packed(tmp_path, ("a", "b", "c"), np.full((256, 256, 3), 127, "float32"), Noise(10), Noise(5), {})
+    config = train.Config("noise", "paper", 1 / 16, packed.classes, replace(RECIPES["small"], batch=4))
+    plain, seen = train.evaluate, []
+
+    def watched(layers, params, state, batches, **how):
+        batches = list(batches)
+        seen.extend(len(t) for _, t in batches)
+        return plain(layers, params, state, batches, **how)
+
+    monkeypatch.setattr(train, "evaluate", watched)
+    for writing in ("_write", "_show"):
+        monkeypatch.setattr(train.Trainer, writing, lambda self, now: None)
+
+    def work(ranks, xp):
+        team = TEAMS["data"](ranks, Nccl(ranks, xp), xp)
+        snapshot = train.start(config, packed, xp=xp)
+        snapshot.sums = {"images": 10, "seconds": 1.0, "loss": 20.0, "top1": 2, "waited": 0.0}
+        train.Trainer(config, packed, snapshot, config.network().layers, tmp_path, xp, team=team)._finish_epoch()
+        return snapshot.history[0]["val_loss"]
+
+    first, second = on_threads(2, work, monkeypatch)
+    assert first == second and sum(seen) == 5, "of both together"

@@ -126,6 +126,15 @@ def test_a_rank_that_fails_ends_all_and_is_named(mpi, data, tmp_path, error, sai
     assert "is gone" not in done.stderr
 
 
+@pytest.mark.parametrize("kind", TEAMS)
+def test_a_loss_that_is_no_number_is_traced_once(mpi, data, tmp_path, kind):
+    how = ["--data", data, "--out", tmp_path, "--parallel", kind, *SMALL, "--lr", "1e9"]
+    done = mpi(2, "train_imagenet", *how)
+    assert done.returncode == 1 and done.stderr.count("failed: ") == 1, done.stderr
+    assert re.search(r"failed: the loss is (nan|inf) in step \d of epoch 1, first seen in \w+", done.stderr)
+    assert "None" not in done.stderr and "Traceback" not in done.stderr
+
+
 def test_what_all_ranks_find_is_said_once(mpi, data, tmp_path):
     done = mpi(3, "train_imagenet", "--data", data, "--out", tmp_path, "--parallel", "towers", *SMALL)
     assert (done.returncode, done.stderr.count("error: ")) == (2, 1) and "3 ranks cannot share as towers" in done.stderr
