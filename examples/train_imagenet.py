@@ -93,7 +93,8 @@ def run(args, ranks) -> None:
         if snapshot.config != config.plain():
             raise UserError("not every rank has the same images and options: give each the same command and data")
         layers, how = (kernels.fuse(layers), own_kernels()) if config.kernels else (layers, {"ops": ops})
-        print(f"{introduction(config, packed, xp, threads, team)}; everything goes to {folder}", flush=True)
+        many = f" on each of {team.size} ranks ({args.parallel})" if ranks else ""
+        print(f"{introduction(config, packed, xp, threads)}{many}; everything goes to {folder}", flush=True)
         record = train.Trainer(config, packed, snapshot, layers, folder, xp, team=team, **how).run()
     print(f"done: top-1 {record['val_top1']:.1%}, top-5 {record['val_top5']:.1%} on {len(packed.val):,} images")
     print(f"look at {folder / 'curves.png'} and {folder / 'conv1.png'}; checkpoints are in {folder / 'checkpoints'}")
@@ -237,12 +238,11 @@ def first_snapshot(args, config, packed, folder, xp):
     return train.start(config, packed, xp=xp)
 
 
-def introduction(config, packed, xp, threads, team=ALONE) -> str:
+def introduction(config, packed, xp, threads) -> str:
     images, classes = len(packed.train), len(packed.classes)
     extras = [name for name, on in {"our kernels": config.kernels, "TF32": config.tf32}.items() if on]
     gpu = f"CuPy with {' and '.join(extras)}" if extras else "CuPy"
     machine = f"NumPy, {threads} threads" if xp is np else gpu
-    machine += f" on each of {team.size} ranks ({team.kind})" if team.kind else ""
     return f"{config.variant} at width {config.width}, {images:,} images of {classes} classes, on {machine}"
 
 

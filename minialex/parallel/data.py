@@ -100,8 +100,6 @@ class DataShare(Share):
 class DataParallel(Team):
     """Ranks that each have the whole network, and their share of every batch."""
 
-    kind = "data"
-
     def __init__(self, ranks, comm, xp):
         self.rank, self.size = ranks.rank, ranks.size
         self.comm, self._ranks, self._xp = comm, ranks, xp

@@ -48,7 +48,6 @@ class Team:
     """
 
     rank, size = 0, 1
-    kind = ""  # what --parallel calls them
 
     def layers(self, layers: Sequence[Layer]) -> tuple[Layer, ...]:
         """A network's layers as this rank runs them."""

@@ -138,8 +138,6 @@ def divided(size: int, comm, what: str) -> int:
 class Towers(Team):
     """Ranks of which each has its part of the kernels, and every image."""
 
-    kind = "towers"
-
     def __init__(self, ranks, comm, xp):
         self.rank, self.size = ranks.rank, ranks.size
         self._ranks, self._comm = ranks, comm
