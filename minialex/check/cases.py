@@ -138,7 +138,7 @@ class Pair:
             want=gradients(dy),
             known=known,
             places=lambda name: self.places(name, *arrays, **probe.options),
-            sizes={**_sizes(probe), **({"the number of positions": dy[0, ..., 0].size} if dy.ndim == 4 else {})},
+            sizes={**_sizes(probe), **_positions(dy)},
             groups=probe.options.get("groups", 1),
         )
 
@@ -225,6 +225,12 @@ def _in_float32(probe) -> Probe:
 
 def _sizes(probe) -> dict:
     return {"N": len(next(iter(probe.arrays.values())))}
+
+
+def _positions(dy) -> dict:
+    if dy.ndim != 4:
+        return {}
+    return {"the number of positions": dy[0, ..., 0].size, "the number of images times positions": dy[..., 0].size}
 
 
 def _as_tuple(grads):

@@ -14,7 +14,7 @@ SECONDS = 10.0  # the probes are small: slow loops need less than a second
 
 
 class Fault(Exception):
-    """What went wrong in a learner's code, in one line."""
+    """What went wrong in a learner's code, in one line; a second one may tell what it was called with."""
 
 
 class NotBegun(Exception):

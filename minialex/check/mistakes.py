@@ -36,7 +36,7 @@ def _diagnose(got, want, known, sizes, gradient, tolerance):
     for words, make in known:
         if isinstance(make, Looks):
             looks.append((words, make))
-        elif (candidate := _possible(make)) is not None and np.isfinite(candidate).any():  # all NaN tells nothing
+        elif (candidate := _possible(make)) is not None and _tells(candidate):
             if fits(got, candidate, tolerance):
                 return words
             candidates.append((words, candidate))
@@ -45,6 +45,11 @@ def _diagnose(got, want, known, sizes, gradient, tolerance):
             return words
     said = _of_any_array(got, want, sizes, gradient, tolerance)
     return said or _two_at_once(got, candidates, tolerance)
+
+
+def _tells(candidate):
+    """Whether a result can be known again: one that is empty can, by its shape; one of NaN alone cannot."""
+    return candidate.size == 0 or np.isfinite(candidate).any()
 
 
 def _possible(make):
@@ -72,7 +77,8 @@ def _not_finite(got, want):
     if not bad.any():
         return ""
     kind = "NaN" if np.isnan(got[bad]).any() else "infinite"
-    return f"{int(bad.sum())} of {got.size} entries are {kind}: an overflow, or a division by 0"
+    causes = "an overflow, a division by 0, or a power of a negative number"
+    return f"{int(bad.sum())} of {got.size} entries are {kind}: {causes}"
 
 
 def _factor(got, want, sizes, gradient, tolerance):

@@ -101,6 +101,8 @@ class _Checker:
         inputs = {name: deepcopy(value) for name, value in case.inputs.items()}
         try:
             got = case.call(self._learner, **inputs)
+        except Fault as error:
+            raise Fault(*error.args, f"probe: {case.probe}") from None
         except (TypeError, ValueError, AttributeError) as error:  # what the code raises itself is a Fault
             raise Fault(f"the result is not of the kind that is asked for: {error}") from None
         changed = [

@@ -36,7 +36,10 @@ def said(got, want=WANT, known=(), **options):
         (WANT.ravel(), "the right values in the wrong shape: reshape"),
         (WANT * np.array([1.0, 2.0, 3.0, 4.0, 5.0]), "a factor of its own for each index of axis 2: 1, 2, 3, 4, 5"),
         (WANT * np.array([1.0, 2.0, 3.0])[:, None, None], "a factor of its own for each index of axis 0: 1, 2, 3"),
-        (np.where(WANT == WANT.max(), np.nan, WANT), "1 of 60 entries are NaN: an overflow, or a division by 0"),
+        (
+            np.where(WANT == WANT.max(), np.nan, WANT),
+            "1 of 60 entries are NaN: an overflow, a division by 0, or a power of a negative number",
+        ),
         (np.where(WANT == WANT.max(), np.inf, WANT), "1 of 60 entries are infinite"),
     ],
 )

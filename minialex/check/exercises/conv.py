@@ -6,7 +6,15 @@ from itertools import permutations
 import numpy as np
 
 from minialex.check.cases import SEED, Exercise, Pair, Probe
-from minialex.check.exercises.scatter import overwritten, scatter, windows_of, wrong_cuts, wrong_geometry
+from minialex.check.exercises.scatter import (
+    fewer,
+    overwritten,
+    scatter,
+    sliced_to_minus_pad,
+    windows_of,
+    wrong_cuts,
+    wrong_geometry,
+)
 from minialex.ops import conv_backward, conv_forward
 from minialex.ops.windows import pad_pairs, pair
 
@@ -57,6 +65,7 @@ def wrong_channels(C, groups):
 def forward_mistakes(x, W, b, *, stride=1, pad=0, groups=1):
     right = dict(stride=stride, pad=pad, groups=groups)
     yield "the bias is not added", lambda: conv(x, W, 0 * b, **right)
+    yield fewer(conv(x, W, b, **right))
     for flipped, words in (((0, 1), "both ways"), ((0,), "vertically"), ((1,), "horizontally")):
         turned = np.flip(W, flipped)
         yield (
@@ -76,6 +85,10 @@ def forward_mistakes(x, W, b, *, stride=1, pad=0, groups=1):
         yield (
             "the maps of the groups are interleaved in y: they stand block by block",
             lambda: conv(x, W, b, **right)[..., maps],
+        )
+        yield (
+            "the maps of the groups are interleaved in y: they stand block by block",
+            lambda: conv(x, W, 0 * b, **right)[..., maps] + b,
         )
         yield (
             "the maps are interleaved: map o belongs to group o // (OC/G), not o % G",
@@ -124,6 +137,7 @@ def backward_mistakes(dy, x, W, b, *, stride=1, pad=0, groups=1):
     for words, other_stride, other_pad in wrong_geometry(stride, pad):
         yield "dx", words, lambda s=other_stride, p=other_pad: scatter(windows, x.shape, s, p)
         yield "dW", words, lambda s=other_stride, p=other_pad: _dW(dy, x, W, s, p, groups)
+    yield "dx", *sliced_to_minus_pad(windows, x.shape, stride, pad)
     yield (
         "dx",
         "the padding is cut off at the wrong end: row 0 is taken for the image's first",

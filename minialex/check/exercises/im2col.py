@@ -7,7 +7,16 @@ import numpy as np
 
 from minialex.check.cases import EDGES, GRADIENTS, RESULT, SEED, Case, Exercise
 from minialex.check.exercises.conv import wrong_orders
-from minialex.check.exercises.scatter import averaged, overwritten, scatter, windows_of, wrong_cuts, wrong_geometry
+from minialex.check.exercises.scatter import (
+    averaged,
+    fewer,
+    overwritten,
+    scatter,
+    sliced_to_minus_pad,
+    windows_of,
+    wrong_cuts,
+    wrong_geometry,
+)
 from minialex.ops.windows import col2im, im2col
 
 HINTS = (
@@ -43,6 +52,8 @@ def im2col_mistakes(x, kernel, stride, pad):
         "kernel swapped: the vertical size is used horizontally",
         lambda: _flat(windows_of(x, kernel[::-1], stride, pad)),
     )
+    words, make = fewer(windows)
+    yield words, lambda: _flat(make())
     yield "the windows are flipped", lambda: _flat(windows[:, :, :, ::-1, ::-1])
 
 
@@ -54,6 +65,7 @@ def col2im_mistakes(cols, x_shape, kernel, stride, pad):
         "each pixel is averaged over its windows: they should be summed",
         partial(averaged, windows, x_shape, stride, pad),
     )
+    yield sliced_to_minus_pad(windows, x_shape, stride, pad)
     yield (
         "the padding is cut off at the wrong end: row 0 is taken for the image's first",
         partial(scatter, windows, x_shape, stride, pad, start=(0, 0)),

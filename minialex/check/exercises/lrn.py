@@ -70,6 +70,11 @@ def wrong_windows(C, n, groups):
     yield "windows wrap around at the ends, as np.roll does: they should be cut there", window(C, n, groups, wrap=True)
     if groups > 1:
         yield "windows wrap around and cross the towers", window(C, n, 1, wrap=True)
+    for parts in sorted({groups, 1}):
+        yield (
+            "windows of the first maps are empty: i - n//2 is negative there, and a slice counts that from the end",
+            empty_at_the_start(C, n, parts),
+        )
     right = window(C, n, groups)
     yield "windows at the ends repeat the last map: they should be cut there", right + _repeated(right, n)
     counts = right.sum(axis=1, keepdims=True)
@@ -77,6 +82,17 @@ def wrong_windows(C, n, groups):
     yield "the map itself is left out of its window", right - np.eye(C)
     yield "only the map itself is in its window", np.eye(C)
     yield "the sum goes over all maps of the group", (window(C, 2 * C + 1, groups))
+
+
+def empty_at_the_start(C, n, groups):
+    """What the slice from i - n//2 picks, which is not cut at 0, in each group."""
+    share = C // groups
+    inside = np.zeros((C, C))
+    for i in range(C):
+        first = i // share * share
+        place = i - first
+        inside[i, first : first + share][place - n // 2 : place + n // 2 + 1] = 1
+    return inside
 
 
 def _repeated(right, n):
@@ -117,6 +133,18 @@ def backward_mistakes(dy, x, *, n=5, k=2.0, alpha=1e-4, beta=0.75, groups=1):
     total = sums(window(C, n, groups))
     for words, make in normalising.backward_mistakes(dy, x, total, n, "n", **right):
         yield "dx", words, make
+    s = k + alpha * total(x * x)
+    defaults = dict(k=2.0, alpha=1e-4, beta=0.75)
+    yield (
+        "dx",
+        "the constants are the defaults, not those that the forward was called with",
+        lambda: dy * s**-0.75 - 2e-4 * 0.75 * x * sums(window(C, 5, 1))(dy * x * s**-1.75),
+    )
+    yield (
+        "dx",
+        "the constants are the defaults, not those that the forward was called with",
+        partial(normalising.gradient, dy, x, sums(window(C, 5, 1)), **defaults),
+    )
     for words, inside in wrong_windows(C, n, groups):
         back = sums(inside)
         yield "dx", f"{words} (in the cross-term)", partial(normalising.gradient, dy, x, total, back=back, **right)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from minialex.check.cases import SEED, Exercise, Pair, Probe
-from minialex.check.exercises.scatter import FANCY, scatter, windows_of
+from minialex.check.exercises.scatter import FANCY, fewer, scatter, windows_of
 from minialex.ops import max_pool_backward, max_pool_forward
 from minialex.ops.windows import pair
 
@@ -51,6 +51,11 @@ def forward_mistakes(x, *, kernel=3, stride=2):
             "the output's size is rounded up, and the last windows are filled up: it should be rounded down",
             lambda value=value: pool(_extended(x, kernel, stride, value), kernel, stride),
         )
+    yield fewer(pool(x, kernel, stride))
+    yield (
+        "the maximum goes over the images and the channels too: one number a window",
+        lambda: np.broadcast_to(pool(x, kernel, stride).max(axis=(0, 3), keepdims=True), pool(x, kernel, stride).shape),
+    )
     yield (
         "the maximum goes over the channels too",
         lambda: np.broadcast_to(pool(x, kernel, stride).max(axis=3, keepdims=True), pool(x, kernel, stride).shape),
@@ -99,6 +104,10 @@ def backward_mistakes(dy, x, *, kernel=3, stride=2):
         (
             "ties: the first maximum column by column takes the gradient; it should be the first row by row",
             column_first(windows),
+        ),
+        (
+            "the largest magnitude of each window takes the gradient: it should be the largest value",
+            winners(abs(windows), "first"),
         ),
         (
             "the gradient is spread over the whole window, as a mean would: the maximum takes all of it",

@@ -22,6 +22,7 @@ def forward_mistakes(x, total, size, name, *, k, alpha, beta):
         (f"alpha is divided by {name} = {size}: here alpha multiplies the sum itself", dict(alpha=alpha / size)),
         ("k is left out of the sum", dict(k=0.0)),
         ("k is 1 whatever it is given as", dict(k=1.0)),
+        ("k is 2 whatever it is given as", dict(k=2.0)),
         ("alpha is left out", dict(alpha=1.0)),
         ("alpha multiplies k too: it belongs to the sum alone", dict(k=alpha * k)),
         ("beta is left out: s is not raised to a power", dict(beta=1.0)),
@@ -30,6 +31,7 @@ def forward_mistakes(x, total, size, name, *, k, alpha, beta):
         ("the values are summed, not their squares", dict(power=1)),
     ):
         yield words, partial(normalise, x, total, **right | change)
+    yield "the values are summed, not their squares", lambda: x * (k + alpha * total(x)) ** -beta
     yield "this is s^-beta alone: x is left out", lambda: normalise(x, total, **right) / x
     yield "this is s, not x s^-beta", lambda: k + alpha * total(x * x)
 
@@ -65,4 +67,8 @@ def backward_mistakes(dy, x, total, size, name, *, k, alpha, beta):
         lambda: cross(dy * x, x * s ** -(beta + 1)),
     )
     yield "x inside and outside the sum of the cross-term are mixed up", lambda: cross(dy * s ** -(beta + 1), x * x)
+    yield (
+        "x in front of the sum of the cross-term stands inside it, as the neighbour's",
+        lambda: cross(dy * x * x * s ** -(beta + 1)),
+    )
     yield "x in front of the sum of the cross-term is missing", lambda: cross(dy * x * s ** -(beta + 1))

@@ -45,6 +45,23 @@ def overwritten(windows, x_shape, stride, pad=0):
         yield EQUALS, lambda order=order: scatter(windows, x_shape, stride, pad, overwrite=order)
 
 
+FEWER = "the last windows are left out: the output's size is floor(...) + 1"
+
+
+def fewer(windows):
+    """(words, make) of an output with a row and a column too few."""
+    return FEWER, lambda: windows[:, :-1, :-1]
+
+
+def sliced_to_minus_pad(windows, x_shape, stride, pad=0):
+    """(words, make) of the padding cut off with [pad:-pad], which is empty where pad is 0."""
+    (top, bottom), (left, right) = pad_pairs(pad)
+    return (
+        "the slice [pad:-pad] is empty where pad is 0: it should be [pad : pad + size]",
+        lambda: scatter(windows, x_shape, stride, pad, cut=False)[:, top:-bottom, left:-right],
+    )
+
+
 def averaged(windows, x_shape, stride, pad=0):
     """Each pixel's mean over the windows that cover it."""
     counts = scatter(np.ones(windows.shape), x_shape, stride, pad)
