@@ -561,7 +561,7 @@ def test_a_look_takes_no_more_memory_than_a_step(packed, tmp_path, monkeypatch, 
     monkeypatch.setattr(train.health, "measure", lambda *args, ops: seen.append((*args, ops)))
     monkeypatch.setattr(train.health, "report", lambda *_: "")
     x, t = next(run._training_batches())
-    run._report(x, t)
+    run._report(run.snapshot, x, t)
     *_, shown, labels, _, ops = seen[0]
     assert ops is run.ops and shown.dtype == "float32" and len(shown) == len(labels) == looked_at
     assert shown.nbytes < 1.25 * x.nbytes and (shown == x[:looked_at]).all()
