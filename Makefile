@@ -17,10 +17,10 @@ help:
 train: $(VENV)/ready
 	$(BIN)/python examples/train_imagenet.py $(ARGS)
 
-# A process for each core, and one thread for each process.
+# A process for each core, with one thread; the fences of a lesson, which build on each other, stay in one.
 test: export OMP_NUM_THREADS = 1
 test: $(VENV)/ready
-	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 $(VENV)/ready: pyproject.toml requirements.txt
 	@$(PYTHON) -c "import sys; sys.exit('minialex needs Python 3.11 or newer; name one as in: make test PYTHON=python3.12' if sys.version_info < (3, 11) else 0)"

@@ -24,7 +24,6 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-import pytest
 from sybil import Document, Region, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
@@ -136,13 +135,6 @@ def rewrite(namespace):
         start = text.index("\n", example.start) + 1
         end = text.rindex("```", example.start, example.end)
         path.write_text(text[:start] + actual + "\n" + text[end:], encoding="utf-8", newline="\n")
-
-
-def pytest_collection_modifyitems(items):
-    """Where several processes share the tests (pytest -n), one of them has all fences of a lesson."""
-    for item in items:
-        if item.path.suffix == ".md":
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 pytest_collect_file = Sybil(parsers=[parse], patterns=["*.md"], teardown=rewrite).pytest()
