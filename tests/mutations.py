@@ -383,8 +383,8 @@ MUTATIONS = [  # (file, old, new, what it breaks)
 def own_tests(file):
     """The test files that a source is to be caught by: those that mirror it, and of a kernel that of all kernels too."""
     name = f"test_{Path(file).stem}.py"
-    mine = [f"tests/ops/{name}"]
-    mine += [f"tests/kernels/{name}", "tests/kernels/test_parity.py"] if "/kernels/" in file else []
+    mine = [f"tests/kernels/{name}", "tests/kernels/test_parity.py"] if "/kernels/" in file else []
+    mine += [f"tests/ops/{name}"]  # last: they run over every table of pairs
     return [path for path in mine if (ROOT / path).exists()]
 
 
