@@ -1,0 +1,78 @@
+"""What an experiment is, and how its results are kept: one JSON a seed, written when the run has ended."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from minialex.data.sources import Source
+from minialex.files import write_atomically
+from minialex.threads import compute_threads
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One row of a comparison: what it changes, which images it needs, and what runs it.
+
+    run(source, seed, quick) returns the numbers, as JSON has them; `quick` asks for a form of seconds.
+    """
+
+    what: str
+    images: str  # "cifar" or "photos"
+    data: str  # what of them is used
+    run: Callable[[Source, int, bool], dict]
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+
+def machine() -> str:
+    """The machine in words: nothing that names it."""
+    return f"one thread of {os.cpu_count()} cores, {platform.machine()}, NumPy {np.__version__}"
+
+
+def run(name: str, experiment: Experiment, source: Source, seed: int, quick: bool = False) -> dict:
+    """Run one seed on one thread; the record of it."""
+    started = time.perf_counter()
+    with compute_threads(1):  # of arrays this small, a second thread makes nothing faster
+        numbers = experiment.run(source, seed, quick)
+    return {
+        "command": f"python examples/experiment.py {name} --{experiment.images} PATH --seed {seed}",
+        "what": experiment.what,
+        "data": experiment.data,
+        "date": date.today().isoformat(),
+        "machine": machine(),
+        "seconds": round(time.perf_counter() - started, 1),
+        "seed": seed,
+        "images": source.revision,
+        "remarks": source.remarks,
+    } | numbers
+
+
+def path(folder: Path, name: str, seed: int) -> Path:
+    return folder / name / f"{seed}.json"
+
+
+def keep(folder: Path, name: str, record: dict) -> Path:
+    """Write a record to FOLDER/NAME/SEED.json; it is whole or not there."""
+    place = path(folder, name, record["seed"])
+    place.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(record, indent=1) + "\n"
+    write_atomically(place, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+    return place
+
+
+def read(folder: Path, name: str) -> list[dict]:
+    """The records of an experiment, by seed."""
+    files = sorted((folder / name).glob("*.json"), key=lambda file: int(file.stem))
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+
+
+def line(name: str, record: dict) -> str:
+    """What a record says, in a line: its plain numbers."""
+    plain = (f"{key} {value}" for key, value in record.items() if isinstance(value, int | float))
+    return f"{name}: {', '.join(plain)}"
