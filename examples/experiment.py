@@ -13,7 +13,6 @@ from pathlib import Path
 
 from experiments import EXPERIMENTS, record
 
-from minialex.data.sources import open_source
 from minialex.errors import RunError, UserError, main_status
 from minialex.parallel import cores
 
@@ -34,9 +33,9 @@ def main(argv=None):
 def run_one(args) -> None:
     """Every seed of one experiment, or the one that was asked for."""
     experiment = EXPERIMENTS[args.name]
-    source = open_source(place_of(args, experiment))
+    place = place_of(args, experiment)
     for seed in experiment.seeds if args.seed is None else (args.seed,):
-        found = record.run(args.name, experiment, source, seed, quick=args.quick)
+        found = record.run(args.name, experiment, place, seed, quick=args.quick)
         print(record.line(args.name, found), flush=True)
         record.keep(args.out, args.name, found)
 

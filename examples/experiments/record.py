@@ -11,22 +11,27 @@ from pathlib import Path
 
 import numpy as np
 
-from minialex.data.sources import Source
+from minialex.data.packed import Packed
+from minialex.data.prepare import open_data
+from minialex.data.sources import Source, open_source
 from minialex.files import write_atomically
 from minialex.threads import compute_threads
+
+
+OPEN = {"cifar": open_source, "photos": open_data}  # what opens the images that a user names
 
 
 @dataclass(frozen=True)
 class Experiment:
     """One row of a comparison: what it changes, which images it needs, and what runs it.
 
-    run(source, seed, quick) returns the numbers, as JSON has them; `quick` asks for a form of seconds.
+    run(images, seed, quick) returns the numbers, as JSON has them; `quick` asks for a form of seconds.
     """
 
     what: str
-    images: str  # "cifar" or "photos"
+    images: str  # one of OPEN
     data: str  # what of them is used
-    run: Callable[[Source, int, bool], dict]
+    run: Callable[[Source | Packed, int, bool], dict]
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
@@ -35,11 +40,12 @@ def machine() -> str:
     return f"one thread of {os.cpu_count()} cores, {platform.machine()}, NumPy {np.__version__}"
 
 
-def run(name: str, experiment: Experiment, source: Source, seed: int, quick: bool = False) -> dict:
-    """Run one seed on one thread; the record of it."""
+def run(name: str, experiment: Experiment, place: str, seed: int, quick: bool = False) -> dict:
+    """Run one seed on one thread, on the images at a place; the record of it."""
+    images = OPEN[experiment.images](place)
     started = time.perf_counter()
     with compute_threads(1):  # of arrays this small, a second thread makes nothing faster
-        numbers = experiment.run(source, seed, quick)
+        numbers = experiment.run(images, seed, quick)
     return {
         "command": f"python examples/experiment.py {name} --{experiment.images} PATH --seed {seed}",
         "what": experiment.what,
@@ -48,8 +54,7 @@ def run(name: str, experiment: Experiment, source: Source, seed: int, quick: boo
         "machine": machine(),
         "seconds": round(time.perf_counter() - started, 1),
         "seed": seed,
-        "images": source.revision,
-        "remarks": source.remarks,
+        "images": images.revision if isinstance(images, Source) else images.index["fingerprint"],
     } | numbers
 
 
