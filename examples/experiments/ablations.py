@@ -6,14 +6,14 @@ windows of 3 and of 2 pixels give the same sizes. sigma is the paper's, or in co
 times the root of how much smaller the fan-in is: sums over fewer inputs keep their spread.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from math import sqrt
 
 import numpy as np
+
 from experiments import cifar
 from experiments.record import Experiment
-
 from minialex import network, optim, train
 from minialex.data.batches import epoch_order
 from minialex.data.sources import Source
@@ -107,7 +107,7 @@ def as_in_the_code() -> tuple:
     return (*first, conv3, relu, conv4, relu, conv5, pool, relu, *full)
 
 
-def train_and_test(source: Source, seed: int, quick: bool, *, layers=None, variation=cifar.Variation()) -> dict:
+def train_and_test(source: Source, seed: int, quick: bool, *, layers=None, variation=cifar.ALL) -> dict:
     """Train one network: its errors of every epoch, and in the end those of one crop, of ten, and on what it learnt."""
     images, layers = cifar.load(source, **(QUICK if quick else PER_CLASS)), layers or in_small()
     central = {split: _batches(cifar.central(part), part.labels) for split, part in images.items()}

@@ -1,4 +1,4 @@
-"""CIFAR-10 as the experiments use it: images in memory, crops of 28x28, mirror images and colour noise (section 4.1)."""
+"""CIFAR-10 as the experiments use it: in memory, with crops of 28x28, mirror images and colour noise (section 4.1)."""
 
 from dataclasses import dataclass
 
@@ -30,6 +30,9 @@ class Variation:
     crops: bool = True
     mirror: bool = True
     color: str = "stdev"  # or "none", as in data.augment.Augmentation
+
+
+ALL = Variation()
 
 
 def load(source: Source, train: int, val: int) -> dict[str, Images]:

@@ -7,9 +7,9 @@ weights from N(0, sigma^2), no regularisation of any kind. The rate of each func
 from functools import partial
 
 import numpy as np
+
 from experiments import cifar
 from experiments.record import Experiment
-
 from minialex import network, optim
 from minialex.data.batches import epoch_order
 from minialex.data.sources import Source
@@ -39,7 +39,7 @@ def layers(function) -> tuple:
 
 
 def errors(kind: str, rate: float, x, t, *, seed: int, passes: int) -> list[float]:
-    """The training error of each pass, counted while it trains, up to the goal; it stops where the loss is no number."""
+    """The training error of each pass, counted while it trains, up to the goal."""
     net, rates = layers(FUNCTIONS[kind]), optim.Rates(rate, rate, decay=0, bias_decay=0)
     params, state = network.init(net, x.shape[1:], generator(seed, INIT), xp=np)
     velocity, found = optim.init_velocity(params), []

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from experiments.record import Experiment
 
+from experiments.record import Experiment
 from minialex import alexnet, network, optim, train
 from minialex.data.batches import test_batches, train_batches
 from minialex.data.packed import Packed, Subset

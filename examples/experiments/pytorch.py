@@ -16,7 +16,7 @@ class TowerLRN(nn.Module):
 
 
 class MapNorm(nn.Module):
-    """x / (1 + alpha/25 * the sum of x^2 over the 5x5 pixels around)^beta; a mean with zeros counted is a 25th of it."""
+    """x / (1 + alpha/25 * the sum of x^2 over 5x5 pixels)^beta; their mean, zeros counted, is a 25th of the sum."""
 
     def forward(self, x):
         mean = nn.functional.avg_pool2d(x * x, 5, stride=1, padding=2, count_include_pad=True)

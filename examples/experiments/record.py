@@ -17,7 +17,6 @@ from minialex.data.sources import Source, open_source
 from minialex.files import write_atomically
 from minialex.threads import compute_threads
 
-
 OPEN = {"cifar": open_source, "photos": open_data}  # what opens the images that a user names
 
 

@@ -1,4 +1,4 @@
-"""examples/experiment.py: every experiment runs in its quick form, the queue goes on, and mistakes are told in a line."""
+"""examples/experiment.py: every experiment runs in its quick form, the queue goes on, mistakes are told in a line."""
 
 import json
 
