@@ -381,12 +381,16 @@ MUTATIONS = [  # (file, old, new, what it breaks)
 
 
 def own_tests(file):
-    """What pytest is to catch a broken source with: its own tests and, of a kernel, those of all kernels first."""
+    """The test files that a source is to be caught by: those that mirror it, and of a kernel those of all kernels too."""
     name = f"test_{Path(file).stem}.py"
-    if "/kernels/" not in file:
-        return [f"tests/ops/{name}", "-k", "not fused"]  # an op does not show in the table that has kernels for it
-    mine = [f"tests/kernels/{name}", "tests/kernels/test_parity.py", f"tests/ops/{name}"]
+    mine = [f"tests/kernels/{name}", "tests/kernels/test_parity.py"] if "/kernels/" in file else []
+    mine += [f"tests/ops/{name}"]  # last: they run over every table of pairs
     return [path for path in mine if (ROOT / path).exists()]
+
+
+def selection(file):
+    """Of an op's tests those of its own code: in the table that has kernels for it, it does not show."""
+    return [] if "/kernels/" in file else ["-k", "not fused"]
 
 
 def mutated(file, old, new):
@@ -425,7 +429,7 @@ def catcher(row):
     with tempfile.TemporaryDirectory() as folder:
         copy_project(Path(folder))
         (Path(folder) / file).write_text(mutated(file, old, new), encoding="utf-8")
-        finished = run_tests(Path(folder), own_tests(file))
+        finished = run_tests(Path(folder), [*own_tests(file), *selection(file)])
     failed = re.search(r"^FAILED \S+::(\w+)", finished.stdout, re.MULTILINE)
     if finished.returncode == 1 and failed:
         return failed[1]
