@@ -11,9 +11,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from experiments import EXPERIMENTS, record
+from experiments import EXPERIMENTS, record, table
 
 from minialex.errors import RunError, UserError, main_status
+from minialex.files import write_atomically
 from minialex.parallel import cores
 
 RESULTS = Path(__file__).resolve().parent.parent / "lessons" / "results"
@@ -21,7 +22,10 @@ RESULTS = Path(__file__).resolve().parent.parent / "lessons" / "results"
 
 def main(argv=None):
     args = arguments(argv)
-    if args.list:
+    if args.table:
+        text = table.page(args.out, EXPERIMENTS)
+        write_atomically(args.out / "README.md", lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    elif args.list:
         for name, experiment in EXPERIMENTS.items():
             print(f"{name:16} --{experiment.images:7} {experiment.what}")
     elif args.all:
@@ -83,6 +87,7 @@ def arguments(argv=None):
     which.add_argument("name", nargs="?", choices=EXPERIMENTS, metavar="NAME", help="of one experiment: see --list")
     which.add_argument("--all", action="store_true", help="every experiment and seed that has no file yet")
     which.add_argument("--list", action="store_true", help="tell the names and what each changes")
+    which.add_argument("--table", action="store_true", help="write README.md, of all results so far, beside them")
     parser.add_argument("--cifar", metavar="PATH", help="CIFAR-10: its archive or folder, or an .npz of its images")
     parser.add_argument("--photos", metavar="PATH", help="photographs in train/CLASS/ and val/CLASS/ of a folder")
     parser.add_argument("--seed", type=int, help="one seed alone (default: all that the experiment has)")
@@ -93,7 +98,7 @@ def arguments(argv=None):
     if args.jobs < 1:
         parser.error("--jobs must be at least 1")
     if args.out is None:
-        if args.quick and not args.list:
+        if args.quick:
             parser.error("--quick needs --out DIR: what it finds is no result for the lessons")
         args.out = RESULTS
     return args

@@ -15,13 +15,14 @@ from minialex import alexnet, network, optim, train
 from minialex.data.batches import test_batches, train_batches
 from minialex.data.packed import Packed, Subset
 from minialex.data.preprocess import Preprocessing
-from minialex.evaluate import probabilities, score
+from minialex.evaluate import features, probabilities, score
 from minialex.layers import LRN, MapNorm
 from minialex.ops import fast
 from minialex.rng import DROPOUT, INIT, generator
 
 WIDTH, BATCH, EPOCHS, DROPS, RATE = 0.25, 32, 10, (7, 9), 0.002
 SIZE = 224
+ALIKE = 6  # images in a row of Figure 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +36,9 @@ class Photos:
         how = {"size": SIZE, "batch": BATCH, "seed": seed, "epoch": epoch, "ahead": 1}
         return train_batches(self.packed.train, Preprocessing(self.packed.mean), **how)
 
-    def of_test(self, crops: int):
+    def of_test(self, crops: int, split=None):
         how = {"size": SIZE, "batch": 100, "crops": crops, "ahead": 1}
-        return test_batches(self.packed.val, Preprocessing(self.packed.mean), **how)
+        return test_batches(split or self.packed.val, Preprocessing(self.packed.mean), **how)
 
 
 def rates_at(epoch: int) -> optim.Rates:
@@ -45,39 +46,65 @@ def rates_at(epoch: int) -> optim.Rates:
     return optim.Rates(rate, rate)
 
 
-def ours(photos: Photos, layers: tuple, seed: int):
-    """Train with minialex; the losses of all steps, and the function that tells probabilities of batches."""
-    params, state = network.init(layers, (SIZE, SIZE, 3), generator(seed, INIT), xp=np)
-    velocity, losses = optim.init_velocity(params), []
-    for epoch in range(photos.epochs):
-        for step, (x, t) in enumerate(photos.of_epoch(seed, epoch)):
-            how = {"rates": rates_at(epoch), "rng": generator(seed, DROPOUT, epoch, step), "ops": fast}
-            loss, _, state = train.step(layers, params, velocity, state, x, t, **how)
-            losses.append(float(loss))
-    return losses, partial(probabilities, layers, params, state, ops=fast)
+class Model:
+    """The network and its training, by minialex."""
+
+    def __init__(self, params: dict, layers: tuple):
+        self.params, self.layers = params, layers
+        self.velocity = optim.init_velocity(params)
+
+    def step(self, x, t, rates: optim.Rates, rng) -> float:
+        """One step of section 5 on x (N,H,W,3) and t (N,); the loss."""
+        how = {"rates": rates, "rng": rng, "ops": fast}
+        return float(train.step(self.layers, self.params, self.velocity, {}, x, t, **how)[0])
+
+    def probabilities(self, batches) -> tuple[np.ndarray, np.ndarray]:
+        return probabilities(self.layers, self.params, {}, batches, ops=fast)
+
+    def more(self, photos: "Photos") -> dict:
+        """What else is kept of it: conv1's kernels (Figure 3), and which images are alike to it (Figure 4)."""
+        splits = photos.packed.train, photos.packed.val
+        by_layer = (np.concatenate(list(self._features(photos.of_test(1, split)))) for split in splits)
+        by_pixel = (_small(split) for split in splits)
+        return {
+            "same_class_by_features": round(_same_class(*by_layer, *splits), 4),
+            "same_class_by_pixels": round(_same_class(*by_pixel, *splits), 4),
+            "arrays": {"conv1": self.params["conv1.W"]},
+        }
+
+    def _features(self, batches):
+        return features(self.layers, self.params, {}, batches, ops=fast)
 
 
-def in_pytorch(photos: Photos, layers: tuple, seed: int):
-    """The same in PyTorch."""
-    from experiments import pytorch  # where it is wanted: PyTorch is no part of minialex
-
-    params, _ = network.init(layers, (SIZE, SIZE, 3), generator(seed, INIT), xp=np)
-    model, losses = pytorch.Model(params), []
-    for epoch in range(photos.epochs):
-        for step, (x, t) in enumerate(photos.of_epoch(seed, epoch)):
-            losses.append(model.step(x, t, rates_at(epoch), generator(seed, DROPOUT, epoch, step)))
-    return losses, model.probabilities
+def _small(split) -> np.ndarray:
+    """The images with blocks of pixels averaged, 64x64, one a row."""
+    rows = [split.images(np.array([k])).reshape(64, 4, 64, 4, 3).mean(axis=(1, 3)).ravel() for k in range(len(split))]
+    return np.stack(rows).astype("float32")
 
 
-def train_and_test(packed: Packed, seed: int, quick: bool, *, how=ours, change=lambda layers: layers) -> dict:
+def _same_class(rows, queries, split, queried) -> float:
+    """The share of the ALIKE rows nearest to each query that are of its class; d^2 = |a|^2 + |b|^2 - 2ab."""
+    a, b = queries.astype("float64"), rows.astype("float64")
+    squared = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2 * a @ b.T
+    nearest = squared.argsort(axis=1, kind="stable")[:, :ALIKE]  # (Q,ALIKE)
+    return float((split.labels[nearest] == queried.labels[:, None]).mean())
+
+
+def train_and_test(packed: Packed, seed: int, quick: bool, *, pytorch=False, change=lambda layers: layers) -> dict:
     """Train and test with one crop and with ten."""
     if quick:
         few = np.arange(BATCH)
         packed = replace(packed, train=Subset(packed.train, few), val=Subset(packed.val, few[:4]))
     net = alexnet.build("code2012", classes=len(packed.classes), width=WIDTH)
     photos = Photos(packed, 1 if quick else EPOCHS)
-    losses, tell = how(photos, change(net.layers), seed)
-    tested = {crops: score(*tell(photos.of_test(crops))) for crops in (1, 10)}
+    layers = change(net.layers)
+    params, _ = network.init(layers, net.input_shape, generator(seed, INIT), xp=np)
+    model = _in_pytorch(params) if pytorch else Model(params, layers)
+    losses = []
+    for epoch in range(photos.epochs):
+        for step, (x, t) in enumerate(photos.of_epoch(seed, epoch)):
+            losses.append(model.step(x, t, rates_at(epoch), generator(seed, DROPOUT, epoch, step)))
+    tested = {crops: score(*model.probabilities(photos.of_test(crops))) for crops in (1, 10)}
     steps = len(losses) // photos.epochs
     return {
         "settings": f"code2012 at width {WIDTH}, batch {BATCH}, {EPOCHS} epochs, rate {RATE}, a tenth after {DROPS}",
@@ -86,7 +113,13 @@ def train_and_test(packed: Packed, seed: int, quick: bool, *, how=ours, change=l
         "val_top5_error": round(1 - tested[1].top5, 4),
         "val_loss": round(tested[1].loss, 4),
         "losses": [round(float(np.mean(losses[k * steps : (k + 1) * steps])), 4) for k in range(photos.epochs)],
-    }
+    } | model.more(photos)
+
+
+def _in_pytorch(params: dict):
+    from experiments import pytorch  # where it is wanted: PyTorch is no part of minialex
+
+    return pytorch.Model(params)
 
 
 def without_normalisation(layers: tuple) -> tuple:
@@ -100,6 +133,6 @@ def _arm(what: str, **changes) -> Experiment:
 
 EXPERIMENTS = {
     "photos": _arm("the authors' network at a quarter of its width, on photographs"),
-    "photos-pytorch": _arm("the same in PyTorch, from the same weights, patches and dropped units", how=in_pytorch),
+    "photos-pytorch": _arm("the same in PyTorch, from the same weights, patches and dropped units", pytorch=True),
     "photos-no-lrn": _arm("the same without any normalisation", change=without_normalisation),
 }

@@ -24,7 +24,8 @@ OPEN = {"cifar": open_source, "photos": open_data}  # what opens the images that
 class Experiment:
     """One row of a comparison: what it changes, which images it needs, and what runs it.
 
-    run(images, seed, quick) returns the numbers, as JSON has them; `quick` asks for a form of seconds.
+    run(images, seed, quick) returns the numbers, as JSON has them, and under "arrays" what is no number; `quick` asks
+    for a form of seconds.
     """
 
     what: str
@@ -62,12 +63,20 @@ def path(folder: Path, name: str, seed: int) -> Path:
 
 
 def keep(folder: Path, name: str, record: dict) -> Path:
-    """Write a record to FOLDER/NAME/SEED.json; it is whole or not there."""
+    """Write a record to FOLDER/NAME/SEED.json, and before it its arrays to SEED.npz; it is whole or not there."""
     place = path(folder, name, record["seed"])
     place.parent.mkdir(parents=True, exist_ok=True)
+    record, arrays = {key: value for key, value in record.items() if key != "arrays"}, record.get("arrays")
+    if arrays:
+        write_atomically(place.with_suffix(".npz"), lambda temporary: _save(temporary, arrays))
     text = json.dumps(record, indent=1) + "\n"
     write_atomically(place, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
     return place
+
+
+def _save(path: Path, arrays: dict) -> None:
+    with open(path, "wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def read(folder: Path, name: str) -> list[dict]:

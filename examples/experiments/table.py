@@ -1,0 +1,139 @@
+"""What the experiments found, beside what the paper and its authors' notes say: lessons/results/README.md."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+from experiments.record import Experiment, read
+
+HEAD = """# Results
+
+What the experiments of [`examples/experiments/`](../../examples/experiments) found, one file a seed; written by
+`python examples/experiment.py --table`. Errors are top-1, in percent, as the mean and the range over the seeds.
+
+**Whether the seeds agree** is asked simply: is every seed of one network better than every seed of the other? Of two
+networks that are equally good, three seeds each fall so in one comparison of ten, by chance. Where the ranges overlap
+the row says *undecided*, however large the difference of the means looks.
+"""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An experiment beside the one whose network it changes, and what is known of the effect.
+
+    paper: of the change on the error, in words.  worse: whether the paper finds it worse, None where it does not say.
+    """
+
+    name: str
+    against: str
+    paper: str
+    worse: bool | None = True
+    what: str = "val_error"
+
+
+COMPARISONS = (
+    Comparison("no-lrn", "baseline", "+1.4 (3.3); run 148: +1.37"),
+    Comparison("batch-norm", "baseline", "it came three years later", None),
+    Comparison("pool-2x2", "baseline", "+0.4 (3.4); run 147: +0.40"),
+    Comparison("one-tower", "baseline", "+1.7 (3.2)"),
+    Comparison("joined-late", "baseline", "run 150: +1.17"),
+    Comparison("no-dropout", "baseline", "substantial overfitting (4.2)"),
+    Comparison("no-crops", "baseline", "substantial overfitting (4.1)"),
+    Comparison("no-mirror", "baseline", "substantial overfitting (4.1)"),
+    Comparison("no-color", "baseline", "over +1 (4.1)"),
+    Comparison("zero-biases", "baseline", "slower in the early stages (5)"),
+    Comparison("sigma-0.01", "baseline", "its own value (5); the code has 0.03", None),
+    Comparison("no-conv3", "baseline", "about +2 (7)"),
+    Comparison("no-conv4", "baseline", "about +2 (7)"),
+    Comparison("no-conv5", "baseline", "about +2 (7)"),
+    Comparison("code2012", "baseline", "not compared", None),
+    Comparison("photos-no-lrn", "photos", "+1.4 (3.3)"),
+    Comparison("photos-pytorch", "photos", "no difference is due", None),
+)
+
+
+def page(folder: Path, experiments: Mapping[str, Experiment]) -> str:
+    """The page, of what has been run so far."""
+    records = {name: read(folder, name) for name in experiments}
+    records = {name: found for name, found in records.items() if found}
+    parts = [HEAD, _figure1(records), _errors(records, experiments), _ten_crops(records), _spent(records)]
+    return "\n".join(part for part in parts if part)
+
+
+def values(records: list[dict], what: str = "val_error") -> list[float]:
+    """A number of every seed, in percent."""
+    return [100 * record[what] for record in records]
+
+
+def verdict(changed: list[float], plain: list[float], worse: bool | None) -> str:
+    """What the seeds of two networks allow to say: higher is worse."""
+    if min(changed) <= max(plain) and min(plain) <= max(changed):
+        return "undecided"
+    found = "worse" if min(changed) > max(plain) else "better"
+    if worse is None:
+        return found
+    return f"{found}, as in the paper" if (found == "worse") == worse else f"{found}, other than the paper"
+
+
+def spread(numbers: list[float]) -> str:
+    return f"{mean(numbers):.1f} ({min(numbers):.1f} to {max(numbers):.1f})"
+
+
+def _table(head: tuple, rows: list[tuple]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines) + "\n"
+
+
+def _errors(records: dict, experiments: Mapping[str, Experiment]) -> str:
+    """Each network beside the one that it changes."""
+    rows = []
+    for plain in dict.fromkeys(each.against for each in COMPARISONS):
+        if plain not in records:
+            continue
+        base = values(records[plain])
+        training = spread(values(records[plain], "train_error")) if "train_error" in records[plain][0] else ""
+        rows.append((f"**{plain}**", experiments[plain].what, len(base), training, spread(base), "", "", ""))
+        for each in (each for each in COMPARISONS if each.against == plain and each.name in records):
+            mine = values(records[each.name])
+            training = spread(values(records[each.name], "train_error")) if training else ""
+            difference = f"{mean(mine) - mean(base):+.1f}"
+            found = verdict(mine, base, each.worse)
+            what = experiments[each.name].what
+            rows.append((each.name, what, len(mine), training, spread(mine), difference, each.paper, found))
+    head = ("experiment", "what it changes", "seeds", "training", "validation", "change", "the paper", "verdict")
+    return "## Networks\n\n" + _table(head, rows)
+
+
+def _figure1(records: dict) -> str:
+    """Passes to the goal of either function."""
+    names = [name for name in ("figure1-relu", "figure1-tanh") if name in records]
+    if len(names) < 2:
+        return ""
+    rows = [
+        (name, len(found), found[0]["goal"], ", ".join(str(r["best_rate"]) for r in found), _passes(found))
+        for name, found in ((name, records[name]) for name in names)
+    ]
+    head = ("experiment", "seeds", "error to reach", "best rate of each seed", "passes of each seed")
+    return "## Figure 1\n\n" + _table(head, rows)
+
+
+def _passes(records: list[dict]) -> str:
+    return ", ".join(str(record["passes"] or "not reached") for record in records)
+
+
+def _ten_crops(records: dict) -> str:
+    """One crop against ten, of the same networks."""
+    rows = []
+    for name in (name for name in ("baseline", "photos", "photos-pytorch") if name in records):
+        one, ten = values(records[name]), values(records[name], "val_error_ten_crops")
+        found = verdict(ten, one, False)
+        rows.append((name, len(one), spread(one), spread(ten), f"{mean(ten) - mean(one):+.1f}", "-1.5", found))
+    head = ("experiment", "seeds", "one crop", "ten crops", "change", "the paper", "verdict")
+    return "## One crop and ten\n\n" + _table(head, rows)
+
+
+def _spent(records: dict) -> str:
+    seconds = sum(record["seconds"] for found in records.values() for record in found)
+    runs = sum(len(found) for found in records.values())
+    return f"{runs} runs; {seconds / 3600:.1f} hours of one thread.\n"
