@@ -102,12 +102,12 @@ def export_onnx(args: argparse.Namespace) -> None:
 
 def check_exercise(args: argparse.Namespace) -> int:
     """Say what is right and what is wrong in an exercise of the lessons; status 1 where something is."""
-    from minialex.check import command
+    from minialex.check import NAMES, command
 
     if args.all:
         return command.check_all(args.name)
     if args.name is None:
-        raise UserError("which exercise? name one, as in: python -m minialex check lrn; or --all")
+        raise UserError(f"which exercise? name one, as in: python -m minialex check lrn; or --all of {', '.join(NAMES)}")
     return command.check(args.name, exercise_name=args.exercise, hint=args.hint, watch=args.watch)
 
 
