@@ -18,7 +18,7 @@ from minialex.ops import fast
 from minialex.rng import INIT, generator
 
 PER_CLASS, BATCH, GOAL, PASSES = 4500, 100, 0.25, 40
-RATES = {"relu": (0.002, 0.001, 0.004, 0.0005), "tanh": (0.008, 0.004, 0.016, 0.002)}  # the likeliest first
+RATES = {"relu": (0.002, 0.001, 0.004, 0.0005), "tanh": (0.002, 0.004, 0.001, 0.008)}  # the likeliest first
 FUNCTIONS = {"relu": ReLU, "tanh": Tanh}
 
 
