@@ -19,6 +19,7 @@ from minialex.rng import INIT, generator
 
 PER_CLASS, BATCH, GOAL, PASSES = 4500, 100, 0.25, 40
 RATES = {"relu": (0.002, 0.001, 0.004, 0.0005), "tanh": (0.002, 0.004, 0.001, 0.008)}  # the likeliest first
+BEST = {"relu": 0.001, "tanh": 0.002}  # of seed 0: the other seeds have this rate alone
 FUNCTIONS = {"relu": ReLU, "tanh": Tanh}
 
 
@@ -57,13 +58,13 @@ def errors(kind: str, rate: float, x, t, *, seed: int, passes: int) -> list[floa
 
 
 def race(source: Source, seed: int, quick: bool, *, kind: str) -> dict:
-    """The errors of each pass at each rate of the grid, and which rate reached the goal in the fewest passes.
+    """The errors of each pass at each rate, and which rate reached the goal in the fewest passes.
 
-    A rate that has had as many passes as the best before it goes no further: it cannot win any more.
+    Seed 0 has the whole grid. A rate that has had as many passes as the best before it goes no further: it cannot win.
     """
     images = cifar.load(source, 10 if quick else PER_CLASS, 1)["train"]
     x, passes, found = images.pixels - images.mean, 1 if quick else PASSES, {}
-    for rate in RATES[kind]:
+    for rate in RATES[kind] if seed == 0 else (BEST[kind],):
         found[rate] = errors(kind, rate, x, images.labels, seed=seed, passes=passes)
         passes = len(found[rate])
     best = min(found, key=lambda rate: (found[rate][-1] > GOAL, len(found[rate]), found[rate][-1]))

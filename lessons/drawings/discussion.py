@@ -9,6 +9,23 @@ from matplotlib.patches import Rectangle
 from drawings.style import BLUE, GREEN, INK, ORANGE, PALE, blank, canvas
 
 RESULTS = Path(__file__).parent.parent / "results"
+CHANGES = {  # what is changed: the experiment, and what the paper or its authors' notes have for it, in points
+    "no LRN": ("no-lrn", 1.4),
+    "batch normalisation for LRN": ("batch-norm", None),
+    "pooling 2/2 for 3/2": ("pool-2x2", 0.4),
+    "one tower": ("one-tower", 1.7),
+    "towers joined at fc8 only": ("joined-late", 1.17),
+    "no dropout": ("no-dropout", None),
+    "no random crops": ("no-crops", None),
+    "no mirror images": ("no-mirror", None),
+    "no colour noise": ("no-color", 1.0),
+    "biases of 0": ("zero-biases", None),
+    "sigma 0.01 in conv3 to conv5": ("sigma-0.01", None),
+    "no conv3": ("no-conv3", 2.0),
+    "no conv4": ("no-conv4", 2.0),
+    "no conv5": ("no-conv5", 2.0),
+    "the order of the authors' code": ("code2012", None),
+}
 
 
 def discussion_stacked():
@@ -39,15 +56,25 @@ def discussion_stacked():
 
 
 def discussion_ablation():
-    """The accuracy of each network: a bar for the mean over seeds, a point a seed."""
-    rows = json.loads((RESULTS / "ablation.json").read_text(encoding="utf-8"))["rows"]
-    figure, axes = canvas(9, 2.9)
-    for place, row in enumerate(rows):
-        top1 = 100 * np.array(row["top1"])
-        axes.barh(place, top1.mean(), height=0.6, color=BLUE if place == 0 else PALE, zorder=1)
-        axes.scatter(top1, np.full(len(top1), place), color=ORANGE, zorder=2, label="one seed" if place == 0 else None)
-    axes.set_yticks(range(len(rows)), [f"{row['net']}, {row['parameters']:,}" for row in rows])
+    """The change of the error by each change of the network: the mean over seeds, each seed, and the paper's."""
+    plain = errors("baseline")
+    figure, axes = canvas(9, 5.4)
+    axes.axvspan(min(plain) - np.mean(plain), max(plain) - np.mean(plain), color=PALE, zorder=0)
+    axes.axvline(0, color=INK, linewidth=1, zorder=1)
+    for place, (words, (name, paper)) in enumerate(CHANGES.items()):
+        change = np.array(errors(name)) - np.mean(plain)
+        axes.barh(place, change.mean(), height=0.6, color=BLUE, alpha=0.35, zorder=1)
+        dots = axes.scatter(change, np.full(len(change), place), color=BLUE, s=18, zorder=3)
+        if paper is not None:
+            mark = axes.scatter(paper, place, color=ORANGE, marker="D", s=30, zorder=2)
+    axes.set_yticks(range(len(CHANGES)), CHANGES)
     axes.invert_yaxis()
-    axes.set_xlabel("top-1 on the validation images, %")
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98))
+    axes.set_xlabel("top-1 error more than that of the whole network, in points; grey: the whole network's own seeds")
+    axes.legend([dots, mark], ["a seed of ours, CIFAR-10", "the paper or its authors, ImageNet"], loc="best")
     return figure
+
+
+def errors(name: str) -> list[float]:
+    """The validation errors of an experiment's seeds, in percent."""
+    files = sorted((RESULTS / name).glob("*.json"))
+    return [100 * json.loads(file.read_text(encoding="utf-8"))["val_error"] for file in files]
