@@ -107,7 +107,7 @@ def check_exercise(args: argparse.Namespace) -> int:
     if args.all:
         return command.check_all(args.name)
     if args.name is None:
-        raise UserError(f"which exercise? name one, as in: python -m minialex check lrn; or --all of {', '.join(NAMES)}")
+        raise UserError(f"which exercise? name one, as in: python -m minialex check lrn; there are {', '.join(NAMES)}")
     return command.check(args.name, exercise_name=args.exercise, hint=args.hint, watch=args.watch)
 
 

@@ -61,7 +61,7 @@ def discussion_ablation():
     figure, axes = canvas(9, 5.4)
     axes.axvspan(min(plain) - np.mean(plain), max(plain) - np.mean(plain), color=PALE, zorder=0)
     axes.axvline(0, color=INK, linewidth=1, zorder=1)
-    for place, (words, (name, paper)) in enumerate(CHANGES.items()):
+    for place, (name, paper) in enumerate(CHANGES.values()):
         change = np.array(errors(name)) - np.mean(plain)
         axes.barh(place, change.mean(), height=0.6, color=BLUE, alpha=0.35, zorder=1)
         dots = axes.scatter(change, np.full(len(change), place), color=BLUE, s=18, zorder=3)
