@@ -20,7 +20,7 @@ from minialex.layers import LRN, MapNorm
 from minialex.ops import fast
 from minialex.rng import DROPOUT, INIT, generator
 
-WIDTH, BATCH, EPOCHS, DROPS, RATE = 0.25, 32, 10, (7, 9), 0.002
+WIDTH, BATCH, EPOCHS, DROPS, RATE = 0.25, 32, 7, (6,), 0.002
 SIZE = 224
 ALIKE = 6  # images in a row of Figure 4
 
