@@ -127,8 +127,7 @@ def without_normalisation(layers: tuple) -> tuple:
 
 
 def _arm(what: str, **changes) -> Experiment:
-    data = "5,000 training and 1,000 validation photographs of ten ImageNet classes, squashed to 224x224"
-    return Experiment(what, "photos", data, partial(train_and_test, **changes))
+    return Experiment(what, "photos", "photographs brought to 256x256", partial(train_and_test, **changes))
 
 
 EXPERIMENTS = {

@@ -54,8 +54,16 @@ def run(name: str, experiment: Experiment, place: str, seed: int, quick: bool = 
         "machine": machine(),
         "seconds": round(time.perf_counter() - started, 1),
         "seed": seed,
-        "images": images.revision if isinstance(images, Source) else images.index["fingerprint"],
+        **known(images),
     } | numbers
+
+
+def known(images: Source | Packed) -> dict:
+    """Which images these are, and what there is to say of them."""
+    if isinstance(images, Source):
+        return {"images": images.revision, "remarks": list(images.remarks)}
+    counts = f"{len(images.train):,} training and {len(images.val):,} validation images of {len(images.classes)} classes"
+    return {"images": images.index["fingerprint"], "remarks": [counts]}
 
 
 def path(folder: Path, name: str, seed: int) -> Path:
