@@ -62,7 +62,8 @@ def known(images: Source | Packed) -> dict:
     """Which images these are, and what there is to say of them."""
     if isinstance(images, Source):
         return {"images": images.revision, "remarks": list(images.remarks)}
-    counts = f"{len(images.train):,} training and {len(images.val):,} validation images of {len(images.classes)} classes"
+    train, val = f"{len(images.train):,}", f"{len(images.val):,}"
+    counts = f"{train} training and {val} validation images of {len(images.classes)} classes"
     return {"images": images.index["fingerprint"], "remarks": [counts]}
 
 

@@ -1,12 +1,14 @@
 """Sliding windows: output size, padding, im2col and its transpose, col2im."""
 
+from numbers import Integral
+
 from minialex.backend import xp_of
 from minialex.ops.checks import sums_type
 
 
 def pair(value) -> tuple[int, int]:
     """An int or a (vertical, horizontal) pair, as the pair."""
-    if isinstance(value, int):
+    if isinstance(value, Integral):  # NumPy's whole numbers too
         return value, value
     vertical, horizontal = value
     return vertical, horizontal
@@ -14,7 +16,7 @@ def pair(value) -> tuple[int, int]:
 
 def pad_pairs(pad) -> tuple[tuple[int, int], tuple[int, int]]:
     """`pad` as ((top, bottom), (left, right)): an int means as much on every side."""
-    pairs = ((pad, pad), (pad, pad)) if isinstance(pad, int) else tuple(tuple(side) for side in pad)
+    pairs = ((pad, pad), (pad, pad)) if isinstance(pad, Integral) else tuple(tuple(side) for side in pad)
     if min(size for side in pairs for size in side) < 0:
         raise ValueError(f"pad is {pad}: it needs sizes of 0 or more")
     return pairs

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from minialex.ops.windows import col2im, im2col, output_size, pad_pairs
+from minialex.ops.windows import col2im, im2col, output_size, pad_pairs, pair
 from tests import oracles
 from tests.ops.checks import agree, digest, generator, over, refuses
 
@@ -110,6 +110,11 @@ def test_output_size_counts_the_windows(case):
 def test_pad_pairs():
     assert pad_pairs(2) == ((2, 2), (2, 2))
     assert pad_pairs(((0, 3), (1, 2))) == ((0, 3), (1, 2))
+
+
+def test_numpys_whole_numbers_are_sizes_too():
+    assert pair(np.int64(3)) == pair(3) == (3, 3)
+    assert pad_pairs(np.int32(2)) == pad_pairs(2)
 
 
 def test_what_does_not_fit_is_refused():
