@@ -16,6 +16,14 @@ from minialex.errors import main_status
 
 
 def main(argv=None):
+    args = arguments(argv)
+    if args.md5:
+        print("\n".join(md5_report(args.source)), flush=True)
+    source = list_images(args.source)
+    print(report(prepare(source, args.out, workers=args.workers, max_rejected=args.max_rejected)))
+
+
+def arguments(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, metavar="SOURCE", help="a folder or a .tar of images")
     parser.add_argument("out", type=Path, metavar="OUT", help="the folder that it makes; 197 KB an image")
@@ -27,11 +35,7 @@ def main(argv=None):
     parser.add_argument(
         "--md5", action="store_true", help="first compare ILSVRC2012's three files with their published md5 sums"
     )
-    args = parser.parse_args(argv)
-    if args.md5:
-        print("\n".join(md5_report(args.source)), flush=True)
-    source = list_images(args.source)
-    print(report(prepare(source, args.out, workers=args.workers, max_rejected=args.max_rejected)))
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":
