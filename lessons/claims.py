@@ -46,7 +46,8 @@ def table(lessons: list[Path]) -> str:
         title = lesson.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
         lines += ["", f"## {title}", "", f"From [{lesson.name}]({lesson.name}).", ""]
         lines += ["| claim | the paper | here | verdict | where |", "| --- | --- | --- | --- | --- |"]
-        lines += [f"| {' | '.join(claim)} |".replace("](#", f"]({lesson.name}#") for claim in rows]
+        there = [f"| {' | '.join(claim)} |".replace("[above](#", "[the lesson](#") for claim in rows]
+        lines += [row.replace("](#", f"]({lesson.name}#") for row in there]
     return "\n".join(lines) + "\n"
 
 

@@ -32,7 +32,10 @@ table {{ border-collapse: collapse; display: block; overflow: auto; }}
 td, th {{ border: 1px solid var(--line); padding: 6px 13px; }}
 img {{ max-width: 100%; }} a {{ color: {link}; }}
 h1, h2 {{ border-bottom: 1px solid var(--line); padding-bottom: .3em; }}
-math[display=block] {{ margin: 1rem 0; }}
+math {{ font-family: "Latin Modern Math", "STIX Two Math", "DejaVu Math TeX Gyre", math; }}
+math[display=block] {{ margin: .6rem 0; padding: .4rem 0; overflow: auto hidden; }} mtable {{ math-style: normal; }}
+mtd[columnalign=right] {{ text-align: right; padding-right: 0; }}
+mtd[columnalign=left] {{ text-align: left; padding-left: 0; }}
 </style>{body}</html>"""
 KEYS = ("scheme", "ink", "paper", "card", "line", "link")
 THEMES = {

@@ -52,6 +52,6 @@ def dropout_gap():
     panels[0].set_title("top-1")
     panels[0].set_ylim(0, 1.03)
     panels[1].set_title("loss")
-    panels[1].set_ylim(0, 3.2)
+    panels[1].set_ylim(0, 3.4)
     panels[0].legend(loc="lower right", bbox_to_anchor=(1.0, 0.02), fontsize=9)
     return figure

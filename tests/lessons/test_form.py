@@ -87,6 +87,13 @@ def test_the_map_names_every_lesson():
     assert [f"({lesson.name})" in text for lesson in LESSONS] == [True] * len(LESSONS)
 
 
+def test_the_map_tells_the_minutes_that_each_lesson_tells():
+    text = (ROOT / "lessons" / "README.md").read_text(encoding="utf-8")
+    mapped = dict(re.findall(r"^\|.*\]\((\d\d_\w+\.md)\).*\| (\d+) \|$", text, re.MULTILINE))
+    told = {path.name: re.search(r"about (\d+) minutes", path.read_text(encoding="utf-8"))[1] for path in LESSONS}
+    assert mapped == told
+
+
 def main():
     """Print the table of lessons: `python -m tests.lessons.test_form`."""
     shapes = {lesson.stem: shape(lesson) for lesson in LESSONS}
