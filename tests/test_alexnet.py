@@ -66,6 +66,26 @@ def test_paper_layer_by_layer():
     }
 
 
+@each
+def test_layers_with_weights(variant):
+    assert [len(of_kind(variant, kind)) for kind in (Conv, Linear)] == [5, 3]
+
+
+def test_shares_of_the_convolutions():
+    """The paper says of each: no more than 1% of the parameters."""
+    net = alexnet.build("paper")
+    shares = [round(100 * row[1] / totals(net)[0], 2) for row in counted(net).values()]
+    assert shares[:5] == [0.06, 0.50, 1.45, 1.09, 0.73]
+
+
+def test_input_and_kernels_of_the_paper():
+    net, params = alexnet.build("paper"), {}
+    assert net.input_shape == (224, 224, 3) and prod(net.input_shape) == 150_528
+    list(network.trace(net.layers, net.input_shape, params, {}, Zeros(), xp=np))
+    kernels = [params[f"{layer.name}.W"].shape for layer in of_kind("paper", Conv)]
+    assert kernels == [(11, 11, 3, 96), (5, 5, 48, 256), (3, 3, 256, 384), (3, 3, 192, 384), (3, 3, 192, 256)]
+
+
 @pytest.mark.parametrize(
     "variant, expected",
     [

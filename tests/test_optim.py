@@ -170,9 +170,10 @@ def scales(schedule, errors):
 
 
 def test_plateau_drops_when_nothing_new_came():
-    errors = [0.9, 0.8, 0.8, 0.85, 0.7, 0.71, 0.72, 0.73, 0.74]
-    # After two epochs that were no better (equal is no better); a drop starts the count anew.
-    assert scales(Plateau(patience=2, drops=3), errors) == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.001])
+    errors = [0.9, 0.8, 0.8, 0.85, 0.7, 0.71, 0.72, 0.73, 0.74, 0.75, 0.76]
+    # After two epochs that were no better (equal is no better); a drop starts the count anew, and three are all.
+    expected = [1, 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001, 0.001]
+    assert scales(Plateau(patience=2, factor=10, drops=3), errors) == pytest.approx(expected)
 
 
 def test_plateau_keeps_its_best_over_a_drop():
@@ -182,7 +183,7 @@ def test_plateau_keeps_its_best_over_a_drop():
 
 def test_plateau_stops_at_its_last_drop():
     assert scales(Plateau(patience=1, factor=2, drops=2), [0.5] * 6) == [1, 1, 0.5, 0.25, 0.25, 0.25, 0.25]
-    assert Plateau().drops == 3 and Plateau().factor == 10
+    assert Plateau().factor == 10 and Plateau().drops == 3
     assert Plateau(patience=1).scale(99, [0.5] * 99) == pytest.approx(1e-3)
 
 

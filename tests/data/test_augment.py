@@ -25,6 +25,11 @@ def test_a_seed_means_these_patches_for_good():
     assert patches.image.tolist() == [0, 1, 2, 3, 4] and patches.size == 224 and len(patches) == 5
 
 
+def test_patches_lie_everywhere():
+    offsets = random_patches(2000, 224, generator(0, AUGMENT)).offsets
+    assert offsets.min(axis=0).tolist() == [0, 0] and offsets.max(axis=0).tolist() == [256 - 224] * 2
+
+
 def test_every_position_is_as_likely_as_any_other():
     patches = random_patches(18_000, 254, np.random.default_rng(0))
     counts = np.zeros((3, 3, 2), int)

@@ -71,6 +71,15 @@ def test_tanh_saturates(ops):
     agree(ops.tanh.backward(np.array([5.0, 6.0, 7.0]), cache), [0.0, 6.0, 0.0])
 
 
+def test_tanh_is_flat_from_here_on(ops):
+    """Of the even numbers; in float32 an odd one lies on the edge."""
+    x = np.arange(0, 30, 2)
+    for dtype, first in ("float32", 10), ("float64", 20):
+        _, cache = ops.tanh.forward(x.astype(dtype))
+        slopes = ops.tanh.backward(np.ones(len(x), dtype), cache)
+        assert x[slopes == 0].tolist() == list(range(first, 30, 2))
+
+
 @pytest.mark.parametrize("name", ["relu", "tanh"])
 def test_a_nan_is_not_hidden(ops, name):
     y, _ = getattr(ops, name).forward(np.array([1.0, np.nan]))

@@ -94,6 +94,11 @@ def test_defaults_are_the_form_of_the_paper(ops):
     assert ops.dropout.forward(x, mask=None, inverted=True)[0].tolist() == [1, 2, 4, 8]
 
 
+def test_a_dropped_unit_gets_no_gradient(ops):
+    _, cache = ops.dropout.forward(np.ones(4), mask=np.array([True, False, False, True]))
+    assert ops.dropout.backward(np.array([3.0, 5.0, 7.0, 9.0]), cache).tolist() == [3, 0, 0, 9]
+
+
 @pytest.mark.parametrize("inverted", [False, True])
 def test_testing_gives_the_mean_of_training(ops, inverted):
     x = np.full((4000, 3), [1.0, -2.0, 3.0])
@@ -159,12 +164,12 @@ def test_mask_has_the_shape_and_type_asked_for(dtype):
     assert mask.shape == (4, 5, 6) and mask.dtype == dtype and set(np.unique(mask).tolist()) == {0, 1}
 
 
-@pytest.mark.parametrize("p", [0.0, 0.01, 0.1, 0.5, 0.9])
-def test_mask_drops_at_the_rate_p(p):
+@pytest.mark.parametrize(("p", "share"), [(0.0, 1.0), (0.01, 0.99), (0.1, 0.9), (0.5, 0.5), (0.9, 0.1)])
+def test_mask_drops_at_the_rate_p(p, share):
     """Within five standard deviations of a binomial; the default type counts without overflow."""
     n = 200_000
     kept = int(dropout_mask((n,), p, generator(6), xp=np).sum())
-    assert abs(kept - n * (1 - p)) <= 5 * (n * p * (1 - p)) ** 0.5
+    assert abs(kept - n * share) <= 5 * (n * p * (1 - p)) ** 0.5
 
 
 @pytest.mark.parametrize("shift", [(0, 1), (0, 2), (0, 64), (1, 0), (2, 0), (1, 1)])

@@ -94,6 +94,12 @@ def test_output_size(size, kernel, stride, pads, wanted):
     assert output_size(size, kernel, stride, *pads) == wanted
 
 
+def test_conv1_needs_three_more_pixels_than_the_paper_says():
+    assert output_size(224, 11, 4) == 54
+    assert next(size for size in range(224, 300) if output_size(size, 11, 4) == 55) == 227
+    assert next(pad for pad in range(9) if output_size(224, 11, 4, 0, pad) == 55) == 3
+
+
 PAD = st.integers(0, 4)
 SIZES = st.tuples(st.integers(1, 30), st.integers(1, 12), st.integers(1, 5), PAD, PAD)
 
