@@ -38,7 +38,7 @@ def architecture_network():
     for x, words in ((0.55, "11×11\nstride 4"), (1.85, "pool\n5×5"), (3.35, "pool\n3×3"), (5.1, "3×3"), (6.95, "3×3")):
         axes.text(x, -2.35, words, ha="center", va="center", fontsize=9)
     axes.text(8.45, -2.35, "pool", ha="center", va="center", fontsize=9)
-    for (y, colour), gpu in zip(TOWERS, ("GPU 1", "GPU 2"), strict=True):
+    for (y, colour), gpu in zip(TOWERS, ("GPU 0", "GPU 1"), strict=True):
         axes.text(0.45, -1.65 if y < 0 else 2.2, gpu, color=colour, ha="center", va="center", weight="bold")
     axes.text(6.05, 0, "red: what one GPU\nreads from the other", color=RED, ha="center", va="center", fontsize=9)
     return figure

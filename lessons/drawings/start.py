@@ -54,8 +54,8 @@ def _box(axes, left, top, what, file, section, color):
     axes.add_patch(Rectangle((left, top), WIDE, HIGH, facecolor="none", edgecolor=color, linewidth=1.5))
     middle = left + WIDE / 2
     axes.text(middle, top - 0.05, section, ha="center", va="bottom", fontsize=9, color=color)
-    axes.text(middle, top + 0.2, what, ha="center", va="center", fontsize=9, weight="bold")
-    axes.text(middle, top + 0.45, file, ha="center", va="center", fontsize=9, color=INK)
+    axes.text(middle, top + 0.2, what, ha="center", va="center", fontsize=8.5, weight="bold")
+    axes.text(middle, top + 0.45, file, ha="center", va="center", fontsize=8.5, color=INK)
 
 
 def _arrow(axes, start, end):
