@@ -26,8 +26,10 @@ def test_a_seed_means_these_patches_for_good():
 
 
 def test_patches_lie_everywhere():
-    offsets = random_patches(2000, 224, generator(0, AUGMENT)).offsets
-    assert offsets.min(axis=0).tolist() == [0, 0] and offsets.max(axis=0).tolist() == [256 - 224] * 2
+    patches = random_patches(50_000, 224, generator(0, AUGMENT))
+    assert patches.offsets.min(axis=0).tolist() == [0, 0] and patches.offsets.max(axis=0).tolist() == [256 - 224] * 2
+    different = np.unique(np.column_stack([patches.offsets, patches.mirrored]), axis=0)
+    assert len(different) == 33 * 33 * 2 == 2178
 
 
 def test_every_position_is_as_likely_as_any_other():
