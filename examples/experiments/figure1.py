@@ -20,7 +20,7 @@ from minialex.rng import INIT, generator
 PER_CLASS, BATCH, GOAL = 4500, 100, 0.25
 GRID_PASSES, PASSES = 24, 60  # at most, to choose a rate, and at the rate that was chosen
 RATES = {"relu": (0.002, 0.001, 0.004, 0.0005), "tanh": (0.008, 0.004, 0.016, 0.002)}  # the likeliest first
-BEST = {"relu": 0.001, "tanh": 0.008}  # of seed 0: the other seeds have this rate alone
+BEST = {"relu": 0.001, "tanh": 0.004}  # of seed 0: the other seeds have this rate alone
 FUNCTIONS = {"relu": ReLU, "tanh": Tanh}
 
 
