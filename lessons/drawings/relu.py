@@ -63,7 +63,7 @@ def relu_figure1():
             label = f"{name}, rate {rate}, another seed"
             axes.plot(range(1, len(errors) + 1), errors, color=color, linestyle=":", label=label)
     axes.axhline(result["goal"], color=INK, linewidth=1, linestyle=":")
-    axes.text(axes.get_xlim()[1], result["goal"], f"{result['goal']:.0%} error", va="bottom", ha="right")
+    axes.text(axes.get_xlim()[1], result["goal"] - 0.02, f"{result['goal']:.0%} error", va="top", ha="right")
     axes.set_ylim(0, 0.95)
     axes.set_xlabel("passes through the training images")
     axes.set_title("training error")

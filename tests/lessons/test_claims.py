@@ -10,10 +10,6 @@ from tests.claimed import missing, places
 
 LESSONS = claims.all_lessons()
 ROWS = [(lesson, claim) for lesson in LESSONS for claim in claims.claims(lesson)]
-OPEN = {  # their numbers are sums over a result that no fence prints yet
-    "to 25% error on CIFAR-10",
-    "depth matters: removing a middle layer costs",
-}
 
 
 def test_the_page_is_what_the_lessons_say():
@@ -34,7 +30,7 @@ def test_each_claim_points_at_what_checks_it(lesson):
 
 @pytest.mark.parametrize(
     ("lesson", "claim"),
-    [pytest.param(*row, marks=pytest.mark.xfail) if row[1].claim in OPEN else row for row in ROWS],
+    ROWS,
     ids=lambda part: part.name[:2] if hasattr(part, "name") else part.claim,
 )
 def test_each_number_stands_in_what_the_claim_points_at(lesson, claim):
