@@ -1,11 +1,12 @@
 """examples/experiment.py: every experiment runs in its quick form, the queue goes on, mistakes are told in a line."""
 
 import json
+from types import SimpleNamespace
 
 import experiment
 import numpy as np
 import pytest
-from experiments import EXPERIMENTS, cifar
+from experiments import EXPERIMENTS, cifar, photos
 
 from minialex.errors import main_status
 
@@ -133,3 +134,10 @@ def test_what_is_not_asked_for_is_not_varied():
     mirrored = cifar.varied(images, rows, cifar.Variation(False, True, "none"), np.random.default_rng(0))
     assert all((m == c).all() or (m == c[:, ::-1]).all() for m, c in zip(mirrored, cifar.central(images), strict=True))
     assert (mirrored != cifar.central(images)).any()
+
+
+def test_the_nearest_are_counted_that_have_the_class_of_the_query():
+    rows, labels = np.arange(12.0)[:, None], SimpleNamespace(labels=np.repeat([0, 1], 6))
+    queries = SimpleNamespace(labels=np.array([0, 0, 1]))
+    share = photos._same_class(rows, np.array([[-1.0], [12.0], [3.1]]), labels, queries)
+    assert share == pytest.approx((6 + 0 + 1) / 18), "of rows 0 to 5, of 6 to 11, and of 1 to 6"
