@@ -234,7 +234,8 @@ def test_a_pair_is_as_exact_as_its_results_can_tell(name, arrays, kwargs):
     kept = ["float16" if y64.ndim else "float32", str(dy.dtype), *["float32"] * (len(grads) - 1)]
     for got, want, dtype in zip((y, *grads), (y64, *grads64), kept, strict=True):
         assert got.dtype == dtype
-        tolerance = 2e-6 if dtype == "float32" else 1e-3
+        # 3,360 terms of a sum: how exact float32 is depends on the order in which a CPU's kernel adds them.
+        tolerance = 1e-5 if dtype == "float32" else 1e-3
         np.testing.assert_allclose(exact(got), want, rtol=0, atol=tolerance * np.abs(want).max())
 
 
