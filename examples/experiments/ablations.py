@@ -70,9 +70,11 @@ def with_batch_norm(layers: tuple) -> tuple:
 
 
 def without_conv(layers: tuple, name: str) -> tuple:
-    """The network without a convolution and its ReLU. The sigma of the layer behind it stays, for another fan-in."""
-    place = next(i for i, layer in enumerate(layers) if getattr(layer, "name", "") == name)
-    return layers[:place] + layers[place + 2 :]
+    """The network without a convolution; the ReLU behind it stays, which leaves as it is what a ReLU gave.
+
+    The sigma of the next layer stays, too, for another fan-in.
+    """
+    return tuple(layer for layer in layers if getattr(layer, "name", "") != name)
 
 
 def joined_late() -> tuple:

@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from experiments.ablations import without_conv
 from experiments.record import Experiment
 from minialex import alexnet, network, optim, train
 from minialex.data.batches import test_batches, train_batches
@@ -134,4 +135,7 @@ EXPERIMENTS = {
     "photos": _arm("the authors' network at a quarter of its width, on photographs"),
     "photos-pytorch": _arm("the same in PyTorch, from the same weights, patches and dropped units", pytorch=True),
     "photos-no-lrn": _arm("the same without any normalisation", change=without_normalisation),
+    "photos-no-conv3": _arm("the same without conv3", change=partial(without_conv, name="conv3")),
+    "photos-no-conv4": _arm("the same without conv4", change=partial(without_conv, name="conv4")),
+    "photos-no-conv5": _arm("the same without conv5", change=partial(without_conv, name="conv5")),
 }

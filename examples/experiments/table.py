@@ -51,6 +51,9 @@ COMPARISONS = (
     Comparison("no-conv5", "baseline", "about +2 (7)"),
     Comparison("code2012", "baseline", "not compared", None),
     Comparison("photos-no-lrn", "photos", "+1.4 (3.3)"),
+    Comparison("photos-no-conv3", "photos", "about +2 (7)"),
+    Comparison("photos-no-conv4", "photos", "about +2 (7)"),
+    Comparison("photos-no-conv5", "photos", "about +2 (7)"),
     Comparison("photos-pytorch", "photos", "no difference is due", None),
 )
 
