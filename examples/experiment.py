@@ -47,6 +47,8 @@ def run_one(args) -> None:
 def run_queue(args) -> None:
     """What has no file yet, so many at a time, each in a process of its own."""
     queue = [(name, seed) for name, seed in in_order() if not record.path(args.out, name, seed).exists()]
+    for experiment in {EXPERIMENTS[name].images: EXPERIMENTS[name] for name, _ in queue}.values():
+        record.OPEN[experiment.images](place_of(args, experiment))  # prepared once, before runs want it all at a time
     commands = [command(args, name, seed) for name, seed in queue]
     print(f"{len(commands)} runs to do", flush=True)
     with ThreadPoolExecutor(args.jobs) as pool:

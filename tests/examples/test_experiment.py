@@ -72,6 +72,20 @@ def test_the_queue_does_what_is_missing_and_no_more(run, tmp_path, monkeypatch, 
     assert run("--all", "--quick") == 0 and "0 runs to do" in capfd.readouterr().out
 
 
+def test_the_queue_prepares_photographs_before_the_first_run_wants_them(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "EXPERIMENTS", {name: EXPERIMENTS[name] for name in ("photos", "photos-no-lrn")})
+    monkeypatch.setenv("MINIALEX_CACHE", str(tmp_path / "cache"))
+    prepared = []
+
+    def begin(words):
+        prepared.append(len(list((tmp_path / "cache").glob("*/index.json"))))
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(experiment.subprocess, "run", begin)
+    assert run("--all", "--quick", "--jobs", 2) == 0
+    assert prepared == [1] * 6
+
+
 def test_the_queue_takes_first_seeds_first():
     order = experiment.in_order()
     assert [seed for _, seed in order] == sorted(seed for _, seed in order) and len(set(order)) == len(order)
