@@ -95,6 +95,8 @@ def run(args, ranks) -> None:
         layers, how = (kernels.fuse(layers), own_kernels()) if config.kernels else (layers, {"ops": ops})
         many = f" on each of {team.size} ranks ({args.parallel})" if ranks else ""
         print(f"{introduction(config, packed, xp, threads)}{many}; everything goes to {folder}", flush=True)
+        if late := unreached(config.recipe):
+            print(f"the rate will not be divided after {late}: --drop-after names other epochs", flush=True)
         record = train.Trainer(config, packed, snapshot, layers, folder, xp, team=team, **how).run()
     print(f"done: top-1 {record['val_top1']:.1%}, top-5 {record['val_top5']:.1%} on {len(packed.val):,} images")
     print(f"look at {folder / 'curves.png'} and {folder / 'conv1.png'}; checkpoints are in {folder / 'checkpoints'}")
@@ -222,7 +224,15 @@ def changed(recipe: Recipe, args) -> Recipe:
     for epoch in args.drop_after or ():
         if not 0 < epoch < recipe.epochs:
             raise UserError(f"--drop-after {epoch} never comes: the run has {recipe.epochs} epochs (--epochs)")
+        if args.drop_after.count(epoch) > 1:
+            raise UserError(f"--drop-after has {epoch} more than once: name each epoch once")
     return recipe
+
+
+def unreached(recipe: Recipe) -> str:
+    """The drops of the rate that a shortened run does not live to see."""
+    drops = recipe.schedule.epochs if isinstance(recipe.schedule, Steps) else ()
+    return ", ".join(str(epoch) for epoch in drops if epoch >= recipe.epochs)
 
 
 def given(**options) -> dict:

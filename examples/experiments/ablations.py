@@ -22,7 +22,7 @@ from minialex.layers import LRN, BatchNorm, Conv, Dropout, Flatten, Linear, MapN
 from minialex.ops import fast
 from minialex.rng import AUGMENT, DROPOUT, INIT, generator
 
-BATCH, EPOCHS, DROP, RATE = 50, 20, 16, 0.004
+BATCH, EPOCHS, RATE = 50, 20, 0.004  # the rate is divided by 10 for the last fifth of the epochs
 PER_CLASS = {"train": 1000, "val": 500}
 QUICK = {"train": 10, "val": 10}
 PAPER_FAN_IN = {"conv1": 363, "conv2": 1200, "conv3": 2304, "conv4": 1728, "conv5": 1728}
@@ -109,21 +109,25 @@ def as_in_the_code() -> tuple:
     return (*first, conv3, relu, conv4, relu, conv5, pool, relu, *full)
 
 
-def train_and_test(source: Source, seed: int, quick: bool, *, layers=None, variation=cifar.ALL) -> dict:
+def train_and_test(
+    source: Source, seed: int, quick: bool, *, layers=None, variation=cifar.ALL, epochs: int = EPOCHS
+) -> dict:
     """Train one network: its errors of every epoch, and in the end those of one crop, of ten, and on what it learnt."""
+    drop = epochs * 4 // 5
     images, layers = cifar.load(source, **(QUICK if quick else PER_CLASS)), layers or in_small()
     central = {split: _batches(cifar.central(part), part.labels) for split, part in images.items()}
     params, state = network.init(layers, (cifar.CROP, cifar.CROP, 3), generator(seed, INIT), xp=np)
     velocity, history = optim.init_velocity(params), []
-    for epoch in range(1 if quick else EPOCHS):
-        state, loss = _epoch(layers, params, velocity, state, images["train"], variation, seed, epoch)
+    for epoch in range(1 if quick else epochs):
+        rate = RATE / (10 if epoch >= drop else 1)
+        state, loss = _epoch(layers, params, velocity, state, images["train"], variation, rate, seed, epoch)
         val = evaluate(layers, params, state, central["val"], ops=fast)
         history.append({"loss": round(loss, 4), "val_loss": round(val.loss, 4), "val_error": round(1 - val.top1, 4)})
     tested = {split: evaluate(layers, params, state, batches, ops=fast) for split, batches in central.items()}
     ten = score(*probabilities(layers, params, state, _ten_crops(images["val"]), ops=fast))
     return {
         "parameters": sum(value.size for value in params.values()),
-        "settings": f"batch {BATCH}, {EPOCHS} epochs, rate {RATE}, a tenth of it after {DROP}",
+        "settings": f"batch {BATCH}, {epochs} epochs, rate {RATE}, a tenth of it after {drop}",
         "train_error": round(1 - tested["train"].top1, 4),
         "val_error": round(1 - tested["val"].top1, 4),
         "val_error_ten_crops": round(1 - ten.top1, 4),
@@ -131,9 +135,8 @@ def train_and_test(source: Source, seed: int, quick: bool, *, layers=None, varia
     }
 
 
-def _epoch(layers, params, velocity, state, images, variation, seed: int, epoch: int) -> tuple[dict, float]:
+def _epoch(layers, params, velocity, state, images, variation, rate, seed: int, epoch: int) -> tuple[dict, float]:
     """One pass over the images; the new state and the mean loss."""
-    rate = RATE / (10 if epoch >= DROP else 1)
     order, losses = epoch_order(len(images.labels), seed, epoch), []
     for step, rows in enumerate(order.reshape(-1, BATCH)):
         x, t = cifar.varied(images, rows, variation, generator(seed, AUGMENT, epoch, step)), images.labels[rows]
@@ -182,4 +185,8 @@ EXPERIMENTS = {
     "no-conv4": _arm("without conv4", layers=without_conv(NET, "conv4")),
     "no-conv5": _arm("without conv5", layers=without_conv(NET, "conv5")),
     "code2012": _arm("the order of layers of the authors' code", layers=as_in_the_code()),
+    "baseline-40": _arm("the baseline in 40 epochs", epochs=40),
+    "no-conv3-40": _arm("the same without conv3", layers=without_conv(NET, "conv3"), epochs=40),
+    "no-conv4-40": _arm("the same without conv4", layers=without_conv(NET, "conv4"), epochs=40),
+    "no-conv5-40": _arm("the same without conv5", layers=without_conv(NET, "conv5"), epochs=40),
 }

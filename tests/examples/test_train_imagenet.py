@@ -168,6 +168,14 @@ def config_for(call, data):
     return lambda flags: program["configure"](program["arguments"](["--data", str(data), *flags.split()]), packed)
 
 
+def test_a_shortened_run_tells_which_drops_of_the_rate_it_misses(config_for, call):
+    unreached = call.mains["train_imagenet"].__globals__["unreached"]
+    told = {flags: unreached(config_for(flags).recipe) for flags in ("", "--epochs 41", "--recipe paper --epochs 2")}
+    assert told == {"": "", "--epochs 41": "41", "--recipe paper --epochs 2": ""}
+    assert unreached(config_for("--recipe code2012 --epochs 20").recipe) == "25, 51, 79"
+    assert unreached(config_for("--epochs 20 --drop-after 9").recipe) == ""
+
+
 def test_a_recipe_is_used_and_any_flag_overrides_it(config_for):
     plain = config_for("--recipe caffe")
     assert plain.recipe == RECIPES["caffe"] and plain.variant == "code2012" and plain.width == 1
@@ -306,6 +314,7 @@ def mistakes(data, tmp_path):
         ("--decay nan", "--decay is nan"),
         ("--drop-after 1 2", "--drop-after 2 never comes: the run has 2 epochs"),
         ("--drop-after 0", "--drop-after 0 never comes"),
+        ("--drop-after 1 1", "--drop-after has 1 more than once"),
         ("--batch 0", "--batch is 0"),
         ("--threads 0", "--threads is 0"),
         ("--workers -1", "--workers is -1"),
