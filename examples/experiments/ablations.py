@@ -77,6 +77,10 @@ def without_conv(layers: tuple, name: str) -> tuple:
     return tuple(layer for layer in layers if getattr(layer, "name", "") != name)
 
 
+def without_dropout(layers: tuple) -> tuple:
+    return tuple(layer for layer in layers if not isinstance(layer, Dropout))
+
+
 def joined_late() -> tuple:
     """Two towers that meet in fc8 alone, after the authors' run 150: fc6 and fc7 as grouped 1x1 convolutions.
 
@@ -175,7 +179,7 @@ EXPERIMENTS = {
         layers=in_small(maps=(16, 32, 48, 48, 64), groups=1),
     ),
     "joined-late": _arm("two towers that meet in fc8 alone, conv2 and fc6 widened", layers=joined_late()),
-    "no-dropout": _arm("no dropout", layers=tuple(layer for layer in NET if not isinstance(layer, Dropout))),
+    "no-dropout": _arm("no dropout", layers=without_dropout(NET)),
     "no-crops": _arm("the central crop of every image", variation=cifar.Variation(crops=False)),
     "no-mirror": _arm("no mirror images", variation=cifar.Variation(mirror=False)),
     "no-color": _arm("no colour noise", variation=cifar.Variation(color="none")),
@@ -186,6 +190,7 @@ EXPERIMENTS = {
     "no-conv5": _arm("without conv5", layers=without_conv(NET, "conv5")),
     "code2012": _arm("the order of layers of the authors' code", layers=as_in_the_code()),
     "baseline-40": _arm("the baseline in 40 epochs", epochs=40),
+    "no-dropout-40": _arm("the same without dropout", layers=without_dropout(NET), epochs=40),
     "no-conv3-40": _arm("the same without conv3", layers=without_conv(NET, "conv3"), epochs=40),
     "no-conv4-40": _arm("the same without conv4", layers=without_conv(NET, "conv4"), epochs=40),
     "no-conv5-40": _arm("the same without conv5", layers=without_conv(NET, "conv5"), epochs=40),

@@ -1,6 +1,6 @@
 """What the experiments found, beside what the paper and its authors' notes say: lessons/results/README.md."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import inf, sqrt
 from pathlib import Path
@@ -50,6 +50,7 @@ COMPARISONS = (
     Comparison("no-conv4", "baseline", "about +2 (7)"),
     Comparison("no-conv5", "baseline", "about +2 (7)"),
     Comparison("code2012", "baseline", "not compared", None),
+    Comparison("no-dropout-40", "baseline-40", "see below", None),
     Comparison("no-conv3-40", "baseline-40", "about +2 (7)"),
     Comparison("no-conv4-40", "baseline-40", "about +2 (7)"),
     Comparison("no-conv5-40", "baseline-40", "about +2 (7)"),
@@ -60,11 +61,12 @@ COMPARISONS = (
     Comparison("photos-pytorch", "photos", "no difference is due", None),
 )
 
-OVERFITTING = {  # without these, the paper finds substantial overfitting
-    "no-dropout": "substantial overfitting (4.2)",
-    "no-crops": "substantial overfitting (4.1)",
-    "no-mirror": "substantial overfitting (4.1)",
-}
+OVERFITTING = (  # without these, the paper finds substantial overfitting
+    Comparison("no-dropout", "baseline", "substantial overfitting (4.2)"),
+    Comparison("no-crops", "baseline", "substantial overfitting (4.1)"),
+    Comparison("no-mirror", "baseline", "substantial overfitting (4.1)"),
+    Comparison("no-dropout-40", "baseline-40", "substantial overfitting (4.2)"),
+)
 
 
 def page(folder: Path, experiments: Mapping[str, Experiment]) -> str:
@@ -112,18 +114,22 @@ def _table(head: tuple, rows: list[tuple]) -> str:
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines) + "\n"
 
 
+def _groups(comparisons: tuple, records: dict) -> Iterator[tuple[str, list[Comparison]]]:
+    """Each network that others change, and those of the others that have been run."""
+    for plain in dict.fromkeys(each.against for each in comparisons):
+        if plain in records:
+            yield plain, [each for each in comparisons if each.against == plain and each.name in records]
+
+
 def _errors(records: dict, experiments: Mapping[str, Experiment]) -> str:
     """Each network beside the one that it changes."""
     rows = []
-    for plain in dict.fromkeys(each.against for each in COMPARISONS):
-        if plain not in records:
-            continue
+    for plain, group in _groups(COMPARISONS, records):
         base = values(records[plain])
-        group = [plain, *(each.name for each in COMPARISONS if each.against == plain and each.name in records)]
-        deviation = seed_spread([values(records[name]) for name in group])
+        deviation = seed_spread([base, *(values(records[each.name]) for each in group)])
         training = spread(values(records[plain], "train_error")) if "train_error" in records[plain][0] else ""
         rows.append((f"**{plain}**", experiments[plain].what, len(base), training, spread(base), "", "", ""))
-        for each in (each for each in COMPARISONS if each.against == plain and each.name in records):
+        for each in group:
             mine = values(records[each.name])
             training = spread(values(records[each.name], "train_error")) if training else ""
             change, error = mean(mine) - mean(base), standard_error(mine, base, deviation)
@@ -139,16 +145,22 @@ def _change(change: float, error: float) -> str:
 
 def _overfitting(records: dict) -> str:
     """How much larger the error is on images that were not trained on."""
-    names = [name for name in ("baseline", *OVERFITTING) if name in records]
-    gaps = {name: [100 * (run["val_error"] - run["train_error"]) for run in records[name]] for name in names}
-    deviation, base, rows = seed_spread(list(gaps.values())), gaps.get("baseline"), []
-    for name, gap in gaps.items():
-        change, error = mean(gap) - mean(base), standard_error(gap, base, deviation)
-        told = ("", "", "") if name == "baseline" else (_change(change, error), OVERFITTING[name])
-        found = () if name == "baseline" else (verdict(change, error, True),)
-        rows.append((name, len(gap), spread(gap), *told, *found))
+    rows = []
+    for plain, group in _groups(OVERFITTING, records):
+        base, gaps = gap(records[plain]), {each: gap(records[each.name]) for each in group}
+        deviation = seed_spread([base, *gaps.values()])
+        rows.append((f"**{plain}**", len(base), spread(base), "", "", ""))
+        for each, mine in gaps.items():
+            change, error = mean(mine) - mean(base), standard_error(mine, base, deviation)
+            found = verdict(change, error, each.worse)
+            rows.append((each.name, len(mine), spread(mine), _change(change, error), each.paper, found))
     head = ("experiment", "seeds", "validation error less training error", "change", "the paper", "verdict")
-    return "## Overfitting\n\n" + _table(head, rows) if len(rows) > 1 else ""
+    return "## Overfitting\n\n" + _table(head, rows) if rows else ""
+
+
+def gap(records: list[dict]) -> list[float]:
+    """How far the validation error lies above the training error, of every seed, in percent."""
+    return [100 * (record["val_error"] - record["train_error"]) for record in records]
 
 
 def _figure1(records: dict) -> str:
@@ -165,13 +177,14 @@ def _figure1(records: dict) -> str:
 
 
 def _passes(records: list[dict]) -> str:
-    return ", ".join(str(record["passes"] or "not reached") for record in records)
+    most = (max(map(len, record["errors"].values())) for record in records)
+    return ", ".join(str(record["passes"] or f"not in {tried}") for record, tried in zip(records, most, strict=True))
 
 
 def _ten_crops(records: dict) -> str:
     """One crop against ten, of the same networks: seed by seed, for both are of one training."""
     rows = []
-    for name in (name for name in ("baseline", "photos", "photos-pytorch") if name in records):
+    for name in (name for name in ("baseline", "baseline-40", "photos", "photos-pytorch") if name in records):
         one, ten = values(records[name]), values(records[name], "val_error_ten_crops")
         changes = [b - a for a, b in zip(one, ten, strict=True)]
         error = seed_spread([changes]) / sqrt(len(changes))

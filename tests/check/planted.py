@@ -50,6 +50,8 @@ PLANTED = [Planted(*row) for row in (
     ("linear", "linear", "x @ W + b", "x @ W", "the bias is not added"),
     ("linear", "linear", "x @ W + b", "x @ W - b", "the bias is subtracted"),
     ("linear", "linear", "dW = x.T @ dy ", "dW = dy.T @ x ", "transposed"),
+    ("linear", "linear", "dx, dW, db\n", "dx, db, dW\n", "dW: shape (4,), expected (5,4) -> this is db: the results come in the order dx, dW, db"),
+    ("batchnorm", "batchnorm", "dx, dgamma, dbeta\n", "dx, dbeta, dgamma\n", "this is dbeta: the results come in the order dx, dgamma, dbeta"),
     ("linear", "linear", "dW = x.T @ dy ", "dW = (dy.T @ x).reshape(W.shape) ", "reshaped where it is to be transposed"),
     ("linear", "linear", "dW = x.T @ dy ", "dW = x.T @ dy / len(dy) ", "every entry is x0.3333: divided by N here AND in the loss: drop one"),
     ("linear", "linear", "db = dy.sum(axis=0)", "db = dy.mean(axis=0)", "divided by N here AND in the loss: drop one"),
