@@ -48,19 +48,18 @@ def relu_depth():
 
 
 def relu_figure1():
-    """Training error against the pass through the data: a grid of rates, the best bold, and a longer run dashed."""
+    """Training error against the pass through the data: a grid of rates, the best bold; and longer, with other seeds."""
     figure, axes = canvas(9, 3.2)
     for kind, color in (("relu", BLUE), ("tanh", ORANGE)):
-        result, longer = (
-            json.loads((RESULTS / f"figure1-{kind}" / f"{seed}.json").read_text(encoding="utf-8")) for seed in (0, 1)
-        )
+        files = (RESULTS / f"figure1-{kind}" / f"{seed}.json" for seed in (0, 1, 2))
+        result, *others = (json.loads(file.read_text(encoding="utf-8")) for file in files)
         name = {"relu": "ReLU", "tanh": "tanh"}[kind]
         for rate, errors in result["errors"].items():
             best = rate == str(result["best_rate"])
             label = f"{name}, rate {rate}" if best else None
             axes.plot(range(1, len(errors) + 1), errors, color=color, alpha=1 if best else 0.3, label=label)
-        for rate, errors in longer["errors"].items():
-            label = f"{name}, rate {rate}, another seed"
+        for other, label in zip(others, (f"{name}, other seeds", None), strict=True):
+            (errors,) = other["errors"].values()
             axes.plot(range(1, len(errors) + 1), errors, color=color, linestyle=":", label=label)
     axes.axhline(result["goal"], color=INK, linewidth=1, linestyle=":")
     axes.text(axes.get_xlim()[1], result["goal"] - 0.02, f"{result['goal']:.0%} error", va="top", ha="right")
