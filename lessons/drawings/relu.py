@@ -48,7 +48,7 @@ def relu_depth():
 
 
 def relu_figure1():
-    """Training error against the pass through the data: a grid of rates, the best bold; and longer, with other seeds."""
+    """Training error against the pass through the data: a grid of rates, the best bold; longer, with other seeds."""
     figure, axes = canvas(9, 3.2)
     for kind, color in (("relu", BLUE), ("tanh", ORANGE)):
         files = (RESULTS / f"figure1-{kind}" / f"{seed}.json" for seed in (0, 1, 2))

@@ -1,4 +1,7 @@
-"""Pictures of lesson 11, from a network that lessons/experiments/results.py trained: Figures 3 and 4 of the paper."""
+"""Pictures of lesson 11, Figures 3 and 4 of the paper: of a network that learnt from photographs, and of a small one.
+
+lessons/experiments/photographs.py and results.py there keep what they show.
+"""
 
 from pathlib import Path
 
@@ -15,11 +18,11 @@ ALIKE = (10, 177, 263, 402)
 
 def results_kernels():
     """The kernels of conv1 on one scale, and each on a scale of its own."""
-    W = np.moveaxis(np.load(RESULTS / "results.npz")["conv1"], 3, 0)  # (maps,KH,KW,3)
+    W = np.moveaxis(np.load(RESULTS / "photographs.npz")["conv1"], 3, 0)  # (maps,KH,KW,3)
     figure, panels = canvas(9, 2.75, 1, 2)
     scales = np.abs(W).max(), np.abs(W).max(axis=(1, 2, 3), keepdims=True)
     for axes, scale, title in zip(panels, scales, ("one scale for all", "each on its own scale"), strict=True):
-        axes.imshow(tiled(0.5 + W / (2 * scale), columns=8), interpolation="nearest")
+        axes.imshow(tiled(0.5 + W / (2 * scale), columns=9), interpolation="nearest")
         axes.axis("off")
         axes.set_title(title)
     return figure

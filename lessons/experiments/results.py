@@ -1,7 +1,7 @@
-"""A small AlexNet on the toy set, for Figures 3 and 4: `python lessons/experiments/results.py` (section 6).
+"""A small AlexNet on the toy set, for Figure 4: `python lessons/experiments/results.py` (section 6).
 
 The images are halved to 128x128 and the layers narrow; conv1 is the paper's, 11x11 with stride 4, in two towers. What
-is kept are its kernels, what it takes the validation images for, and which images it and the bare pixels hold alike.
+is kept are what it takes the validation images for, and which images it and the bare pixels hold alike.
 """
 
 import numpy as np
@@ -89,7 +89,6 @@ def main():
     pixel_rows, pixel_queries = (toy(*which, PIXELS)[0] for which in (("train", 200), ("val", 50)))
     np.savez_compressed(
         RESULTS / "results.npz",
-        conv1=params["conv1.W"],
         p=p.astype("float32"),
         by_features=alike(queries, rows).astype("int16"),
         by_pixels=alike(pixel_queries.reshape(len(t_val), -1), pixel_rows.reshape(len(t), -1)).astype("int16"),
@@ -104,8 +103,8 @@ def main():
         epochs=EPOCHS,
         top1_error=round(1 - result.top1, 4),
         top5_error=round(1 - result.top5, 4),
-        arrays="results.npz: conv1.W; the outputs on the validation images; the training images nearest to each of "
-        f"them in the last hidden layer, and in pixels at {PIXELS}x{PIXELS}",
+        arrays="results.npz: the outputs on the validation images; the training images nearest to each of them in the "
+        f"last hidden layer, and in pixels at {PIXELS}x{PIXELS}",
     )
 
 
