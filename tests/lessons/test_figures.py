@@ -21,6 +21,15 @@ def test_a_picture_is_what_the_code_draws(name):
     assert np.allclose(kept["arrays"], drawn["arrays"], rtol=1e-3, atol=1e-6), stale
 
 
+@pytest.mark.parametrize("name", ["lrn_response.svg", "results_kernels.png", "start_image.jpg"])
+def test_a_picture_is_drawn_to_the_same_bytes(name, tmp_path):
+    """On one machine: another processor may round a coordinate otherwise."""
+    for folder in (tmp_path / "once", tmp_path / "again"):
+        folder.mkdir()
+        figures.save(figures.draw(name), folder / name)
+    assert (tmp_path / "once" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
 def test_every_picture_has_a_function_and_a_page_that_shows_it():
     shown = {name for page in PAGES for name in re.findall(r"figures/([\w.]+)\)", page.read_text(encoding="utf-8"))}
     assert {path.name for path in figures.FOLDER.iterdir()} == set(figures.FIGURES) == shown
