@@ -26,6 +26,7 @@ def _normal(x, gamma, beta, mean, var, eps):
 
 
 def forward_mistakes(x, gamma, beta, *, eps=1e-5, mean=None, var=None):
+    """Known mistakes of the forward pass: (words, function that gives the wrong result)."""
     axes, given = _axes(x), mean is not None
     m, v = x.mean(axis=axes), x.var(axis=axes)
     count = x.size // x.shape[-1]
@@ -85,6 +86,7 @@ def forward_mistakes(x, gamma, beta, *, eps=1e-5, mean=None, var=None):
 
 
 def backward_mistakes(dy, x, gamma, beta, *, eps=1e-5, mean=None, var=None):
+    """Known mistakes of the backward pass: (name of the gradient, words, function that gives the wrong one)."""
     axes, count, given = _axes(x), x.size // x.shape[-1], mean is not None
     m, v = (mean, var) if given else (x.mean(axis=axes), x.var(axis=axes))
     std = np.sqrt(v + eps)
@@ -161,6 +163,7 @@ def _dx_without_eps(dy, x, gamma, m, v, given):
 
 
 def probes():
+    """The inputs that it is asked with, the edge cases last."""
     rng = np.random.default_rng(SEED)
     x = rng.standard_normal((3, 4, 2, 5)) * 2 + rng.standard_normal(5)
     arrays = {"x": x, "gamma": rng.standard_normal(5), "beta": rng.standard_normal(5)}

@@ -17,6 +17,7 @@ HINTS = (
 
 
 def component_mistakes(covariance, which):
+    """Known mistakes: (words, function that gives the wrong result)."""
     values, _ = np.linalg.eigh(covariance)
     stdevs, vectors = principal_components(covariance)
     if which == "stdevs":
@@ -50,6 +51,7 @@ def component_mistakes(covariance, which):
 
 
 def noise_mistakes(images, a, stdevs, vectors):
+    """Known mistakes: (words, function that gives the wrong result)."""
     def added(noise):
         return lambda: images + noise[:, None, None, :]
 

@@ -63,6 +63,7 @@ def wrong_channels(C, groups):
 
 
 def forward_mistakes(x, W, b, *, stride=1, pad=0, groups=1):
+    """Known mistakes of the forward pass: (words, function that gives the wrong result)."""
     right = dict(stride=stride, pad=pad, groups=groups)
     yield "the bias is not added", lambda: conv(x, W, 0 * b, **right)
     yield fewer(conv(x, W, b, **right))
@@ -123,6 +124,7 @@ def window_gradient(dy, W, groups):
 
 
 def backward_mistakes(dy, x, W, b, *, stride=1, pad=0, groups=1):
+    """Known mistakes of the backward pass: (name of the gradient, words, function that gives the wrong one)."""
     right = dict(stride=stride, pad=pad, groups=groups)
     windows = window_gradient(dy, W, groups)
     for words, make in overwritten(windows, x.shape, stride, pad):
@@ -194,6 +196,7 @@ def _reordered_dW(dW, order):
 
 
 def probes():
+    """The inputs that it is asked with, the edge cases last."""
     rng = np.random.default_rng(SEED)
     x, b = rng.standard_normal((3, 9, 7, 4)), rng.standard_normal(6)
     W, W2 = rng.standard_normal((3, 2, 4, 6)), rng.standard_normal((3, 2, 2, 6))

@@ -44,6 +44,7 @@ def macs(size, kernel, C, OC, stride, pad, groups):
 
 
 def parameter_mistakes(kernel, C, OC, groups):
+    """Known mistakes: (words, function that gives the wrong result)."""
     KH, KW = kernel
     weights = KH * KW * C * OC // groups
     yield "groups is not used: a kernel has C/groups channels", KH * KW * C * OC + OC
@@ -60,6 +61,7 @@ def parameter_mistakes(kernel, C, OC, groups):
 
 
 def mac_mistakes(size, kernel, C, OC, stride, pad, groups):
+    """Known mistakes: (words, function that gives the wrong result)."""
     (OH, OW), (KH, KW), (H, W) = outputs(size, kernel, stride, pad), kernel, size
     one = KH * KW * C * OC // groups
     yield "groups is not used: a kernel has C/groups channels", OH * OW * KH * KW * C * OC

@@ -56,6 +56,7 @@ def _factors(mask, p, inverted):
 
 
 def forward_mistakes(x, *, mask, p=0.5, inverted=False):
+    """Known mistakes of the forward pass: (words, function that gives the wrong result)."""
     for words, factor in _factors(mask, p, inverted):
         yield words, lambda factor=factor: x * factor
     if mask is None:
@@ -65,6 +66,7 @@ def forward_mistakes(x, *, mask, p=0.5, inverted=False):
 
 
 def backward_mistakes(dy, x, *, mask, p=0.5, inverted=False):
+    """Known mistakes of the backward pass: (name of the gradient, words, function that gives the wrong one)."""
     yield (
         "dx",
         "dx is not dy times the factor: this is x times it",
@@ -84,12 +86,14 @@ def backward_mistakes(dy, x, *, mask, p=0.5, inverted=False):
 
 
 def places(name, x, *, mask, p=0.5, inverted=False):
+    """Parts of a result in which errors may lie together: (words, mask)."""
     if mask is not None:
         yield "where the mask is 0", mask == 0
         yield "where the mask is 1", mask == 1
 
 
 def probes():
+    """The inputs that it is asked with, the edge cases last."""
     rng = np.random.default_rng(SEED)
     x = rng.standard_normal((3, 4, 5))
     mask = rng.random(x.shape) >= 0.3

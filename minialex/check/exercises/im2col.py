@@ -35,6 +35,7 @@ def _flat(windows):
 
 
 def im2col_mistakes(x, kernel, stride, pad):
+    """Known mistakes: (words, function that gives the wrong result)."""
     windows = windows_of(x, kernel, stride, pad)
     for words, order in wrong_orders():
         flattened = f"{words.partition(' and W')[0]}: it should be (KH,KW,C)"
@@ -58,6 +59,7 @@ def im2col_mistakes(x, kernel, stride, pad):
 
 
 def col2im_mistakes(cols, x_shape, kernel, stride, pad):
+    """Known mistakes: (words, function that gives the wrong result)."""
     blank = windows_of(np.zeros(x_shape), kernel, stride, pad)
     windows = cols.reshape(blank.shape)
     yield from overwritten(windows, x_shape, stride, pad)

@@ -14,6 +14,7 @@ HINTS = (
 
 
 def forward_mistakes(x, W, b):
+    """Known mistakes of the forward pass: (words, function that gives the wrong result)."""
     y = x @ W
     yield "the bias is not added", lambda: y
     yield "the bias is subtracted", lambda: y - b
@@ -29,6 +30,7 @@ def forward_mistakes(x, W, b):
 
 
 def backward_mistakes(dy, x, W, b):
+    """Known mistakes of the backward pass: (name of the gradient, words, function that gives the wrong one)."""
     yield from (
         ("dx", "W is reshaped where it is to be transposed", lambda: dy @ W.reshape(W.shape[::-1])),
         ("dW", "dW is reshaped where it is to be transposed", lambda: (dy.T @ x).reshape(W.shape)),
@@ -54,6 +56,7 @@ def backward_mistakes(dy, x, W, b):
 
 
 def probes():
+    """The inputs that it is asked with, the edge cases last."""
     rng = np.random.default_rng(SEED)
     x, W, b = rng.standard_normal((3, 5)), rng.standard_normal((5, 4)), rng.standard_normal(4)
     yield Probe("", {"x": x, "W": W, "b": b}, {})

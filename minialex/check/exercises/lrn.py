@@ -111,6 +111,7 @@ def sums(inside):
 
 
 def forward_mistakes(x, *, n=5, k=2.0, alpha=1e-4, beta=0.75, groups=1):
+    """Known mistakes of the forward pass: (words, function that gives the wrong result)."""
     right = dict(k=k, alpha=alpha, beta=beta)
     C = x.shape[3]
     yield from normalising.forward_mistakes(x, sums(window(C, n, groups)), n, "n", **right)
@@ -128,6 +129,7 @@ def forward_mistakes(x, *, n=5, k=2.0, alpha=1e-4, beta=0.75, groups=1):
 
 
 def backward_mistakes(dy, x, *, n=5, k=2.0, alpha=1e-4, beta=0.75, groups=1):
+    """Known mistakes of the backward pass: (name of the gradient, words, function that gives the wrong one)."""
     right = dict(k=k, alpha=alpha, beta=beta)
     C = x.shape[3]
     total = sums(window(C, n, groups))
@@ -164,6 +166,7 @@ def places(name, x, *, n=5, groups=1, **options):
 
 
 def probes():
+    """The inputs that it is asked with, the edge cases last."""
     rng = np.random.default_rng(SEED)
     x = rng.standard_normal((3, 4, 2, 10))
     constants = dict(k=1.5, alpha=0.9, beta=0.6)

@@ -66,6 +66,7 @@ def _repeated(v, size):
 
 
 def forward_mistakes(x, *, size=5, k=1.0, alpha=1e-3 / 25, beta=0.75):
+    """Known mistakes of the forward pass: (words, function that gives the wrong result)."""
     right = dict(k=k, alpha=alpha, beta=beta)
     yield from normalising.forward_mistakes(x, square(x, size), size**2, "size^2", **right)
     yield from normalising.forward_mistakes(x, square(x, size), size, "size", **right)
@@ -74,6 +75,7 @@ def forward_mistakes(x, *, size=5, k=1.0, alpha=1e-3 / 25, beta=0.75):
 
 
 def backward_mistakes(dy, x, *, size=5, k=1.0, alpha=1e-3 / 25, beta=0.75):
+    """Known mistakes of the backward pass: (name of the gradient, words, function that gives the wrong one)."""
     right = dict(k=k, alpha=alpha, beta=beta)
     total = square(x, size)
     for words, make in normalising.backward_mistakes(dy, x, total, size**2, "size^2", **right):
@@ -83,6 +85,7 @@ def backward_mistakes(dy, x, *, size=5, k=1.0, alpha=1e-3 / 25, beta=0.75):
 
 
 def places(name, x, *, size=5, **options):
+    """Parts of a result in which errors may lie together: (words, mask)."""
     _, H, W, _ = x.shape
     inside = np.zeros(x.shape, bool)
     inside[:, size // 2 : H - size // 2, size // 2 : W - size // 2] = True
@@ -90,6 +93,7 @@ def places(name, x, *, size=5, **options):
 
 
 def probes():
+    """The inputs that it is asked with, the edge cases last."""
     x = np.random.default_rng(SEED).standard_normal((3, 6, 7, 4))
     constants = dict(k=1.5, alpha=0.4, beta=0.6)
     yield Probe("", {"x": x}, dict(size=5, **constants))

@@ -23,6 +23,7 @@ def pool(x, kernel, stride, reduce=np.max):
 
 
 def forward_mistakes(x, *, kernel=3, stride=2):
+    """Known mistakes of the forward pass: (words, function that gives the wrong result)."""
     (KH, KW), (SH, SW) = pair(kernel), pair(stride)
     yield (
         "the maximum starts from 0 (or a padding of 0 takes part): begin with -inf",
@@ -94,6 +95,7 @@ def column_first(windows):
 
 
 def backward_mistakes(dy, x, *, kernel=3, stride=2):
+    """Known mistakes of the backward pass: (name of the gradient, words, function that gives the wrong one)."""
     windows = windows_of(x, pair(kernel), stride)
     handed = dy[:, :, :, None, None]
     first = winners(windows, "first")
@@ -140,6 +142,7 @@ def places(name, x, *, kernel=3, stride=2):
 
 
 def probes():
+    """The inputs that it is asked with, the edge cases last."""
     rng = np.random.default_rng(SEED)
     x = rng.permutation(3 * 7 * 9 * 4).reshape(3, 7, 9, 4) / 100 - 3.0  # all different
     yield Probe("the paper's 3 and 2", {"x": x}, dict(kernel=3, stride=2))

@@ -14,6 +14,7 @@ HINTS = (
 
 
 def forward_mistakes(x):
+    """Known mistakes of the forward pass: (words, function that gives the wrong result)."""
     yield "the magnitude: negative values become 0", lambda: abs(x)
     yield (
         "negative values are kept in part, as a leaky ReLU does: here they become 0",
@@ -28,6 +29,7 @@ def forward_mistakes(x):
 
 
 def backward_mistakes(dy, x):
+    """Known mistakes of the backward pass: (name of the gradient, words, function that gives the wrong one)."""
     for words, make in (
         ("the mask is that of dy, not of x: where x > 0 negative gradients should pass too", lambda: dy * (dy > 0)),
         ("the masks of dy and of x are both applied: that of x alone decides", lambda: dy * (dy > 0) * (x > 0)),
@@ -47,12 +49,14 @@ def backward_mistakes(dy, x):
 
 
 def places(name, x):
+    """Parts of a result in which errors may lie together: (words, mask)."""
     yield "where x is 0", x == 0
     yield "where x < 0", x < 0
     yield "where x > 0", x > 0
 
 
 def probes():
+    """The inputs that it is asked with, the edge cases last."""
     x = np.random.default_rng(SEED).standard_normal((3, 4, 2, 5)) * 4
     yield Probe("", {"x": x}, {})
     with_zeros = np.where(abs(x) < 2, 0.0, x)

@@ -39,6 +39,7 @@ def new_size(height, width):
 
 
 def size_mistakes(sizes):
+    """Known mistakes: (words, function that gives the wrong result)."""
     for words, wrong in (
         (
             "the longer side becomes 256: it should be the shorter one",
@@ -70,6 +71,7 @@ def size_mistakes(sizes):
 
 
 def crop_mistakes(image):
+    """Known mistakes: (words, function that gives the wrong result)."""
     H, W, _ = image.shape
     height, width = new_size(H, W)
     whole = resized(image, height, width)

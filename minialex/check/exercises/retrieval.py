@@ -21,6 +21,7 @@ def squared(queries, rows):
 
 
 def distance_mistakes(queries, rows):
+    """Known mistakes: (words, function that gives the wrong result)."""
     a, b, ab = (queries**2).sum(axis=1)[:, None], (rows**2).sum(axis=1), queries @ rows.T
     yield from (
         ("the 2 of 2 q.r is missing", lambda: a + b - ab),
@@ -48,6 +49,7 @@ def distance_mistakes(queries, rows):
 
 
 def nearest_mistakes(queries, blocks, k, which):
+    """Known mistakes: (words, function that gives the wrong result)."""
     rows = np.concatenate(blocks)
     d2 = squared(queries, rows)
     order = np.argsort(d2, axis=1, kind="stable")

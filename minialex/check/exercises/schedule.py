@@ -84,6 +84,7 @@ WRONG = (
 
 
 def mistakes(errors, patience, factor, drops):
+    """Known mistakes: (words, function that gives the wrong result)."""
     yield (
         "the rate drops one epoch too early: patience - 1 idle epochs",
         partial(scales, errors, patience - 1, factor, drops),

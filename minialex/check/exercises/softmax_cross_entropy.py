@@ -21,6 +21,7 @@ def _one_hot(logits, t):
 
 
 def forward_mistakes(logits, t):
+    """Known mistakes of the forward pass: (words, function that gives the wrong result)."""
     N, M = logits.shape
     right = softmax_cross_entropy_forward
     rows = np.arange(N)
@@ -72,6 +73,7 @@ def forward_mistakes(logits, t):
 
 
 def backward_mistakes(dloss, logits, t):
+    """Known mistakes of the backward pass: (name of the gradient, words, function that gives the wrong one)."""
     N, M = logits.shape
     p, one_hot = softmax(logits), _one_hot(logits, t)
     if abs(logits).max() > 700:
@@ -114,12 +116,14 @@ def backward_mistakes(dloss, logits, t):
 
 
 def places(name, logits, t):
+    """Parts of a result in which errors may lie together: (words, mask)."""
     if name == "dlogits":
         yield "at the labels", _one_hot(logits, t) == 1
         yield "beside the labels", _one_hot(logits, t) == 0
 
 
 def probes():
+    """The inputs that it is asked with, the edge cases last."""
     rng = np.random.default_rng(SEED)
     logits, t = rng.standard_normal((3, 5)), np.array([3, 0, 3])
     yield Probe("", {"logits": logits, "t": t}, {})

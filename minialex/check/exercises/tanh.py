@@ -18,6 +18,7 @@ def _sigmoid(x):
 
 
 def forward_mistakes(x):
+    """Known mistakes of the forward pass: (words, function that gives the wrong result)."""
     yield (
         "unstable for large x: exp overflows there, and a quotient of infinities is NaN",
         lambda: (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x)),
@@ -32,6 +33,7 @@ def forward_mistakes(x):
 
 
 def backward_mistakes(dy, x):
+    """Known mistakes of the backward pass: (name of the gradient, words, function that gives the wrong one)."""
     y = np.tanh(x)
     for words, make in (
         ("1 - y in place of 1 - y^2: the square is missing", lambda: dy * (1 - y)),
@@ -49,6 +51,7 @@ def backward_mistakes(dy, x):
 
 
 def probes():
+    """The inputs that it is asked with, the edge cases last."""
     x = np.random.default_rng(SEED).standard_normal((3, 4, 2, 5))
     yield Probe("", {"x": x}, {})
     yield Probe("large x", {"x": x * 1000}, {}, edge=True)

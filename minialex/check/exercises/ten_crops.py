@@ -36,6 +36,7 @@ def crops(images, size, *, places=None, mirror=2, interleave=False, by_crop=Fals
 
 
 def crop_mistakes(images, size):
+    """Known mistakes: (words, function that gives the wrong result)."""
     _, H, W, _ = images.shape
     down, across = H - size, W - size
     right = five_places(H, W, size)
@@ -86,6 +87,7 @@ def _over_ten(values):
 
 
 def probability_mistakes(logits):
+    """Known mistakes: (words, function that gives the wrong result)."""
     N, M = len(logits) // 10, logits.shape[1]
     p = softmax(logits)
     yield from (
